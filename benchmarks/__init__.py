@@ -1,0 +1,1 @@
+"""Runs campaigns: starts each variant, loads it, and writes the record."""
