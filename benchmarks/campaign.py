@@ -1,0 +1,254 @@
+"""
+A campaign file, read and either refused or accepted as a frozen value.
+
+Everything that can be wrong in the file is found here, before anything starts. Which SERVICE_*
+settings exist is the service's knowledge: the runner asks it (benchmarks/environments.py).
+"""
+
+import dataclasses
+import random
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import fields
+from benchmarks.fields import CampaignError as CampaignError
+from benchmarks.record import Visit, clients_level, rate_level
+
+PRESETS = ("baseline", "seed", "optimized")
+MODELS = ("nano", "small", "medium")
+TRACKS = ("A", "null")
+BODIES = ("multipart", "raw")
+RESTARTS = ("block", "cell")
+VARIANT_KEYS = ("preset", "url")
+# The runner chooses where a service listens; two copies of one variant must not collide.
+CHOSEN_BY_RUNNER = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PRESET")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A named set of service settings, or the URL of a service that is already running."""
+
+    name: str
+    preset: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    url: str | None = None
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The SERVICE_* variables that make a service this variant."""
+        preset = {"SERVICE_PRESET": self.preset} if self.preset else {}
+        return {**preset, **self.settings}
+
+    def as_dict(self) -> dict[str, Any]:
+        """What run.json says about the variant."""
+        if self.url:
+            return {"url": self.url}
+        preset = {"preset": self.preset} if self.preset else {}
+        return {**preset, "settings": dict(self.settings)}
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign file. The table in benchmarks/README.md explains the fields."""
+
+    name: str
+    variants: dict[str, Variant]
+    question: str = ""
+    clients: tuple[int, ...] = ()
+    rates: tuple[float, ...] = ()
+    repeats: int = 3
+    duration_s: float = 10.0
+    warmup_s: float = 2.0
+    timeout_s: float = 30.0
+    model: str = "nano"
+    track: str = "A"
+    body: str = "multipart"
+    images: str = "loadtests/images"
+    reference: str = ""
+    aa: bool = True
+    margin: float = 0.05
+    restart: str = "block"
+    seed: int | None = None
+
+    @property
+    def copy_name(self) -> str | None:
+        """The name of the reference's second copy, whose difference is noise by construction."""
+        return f"{self.reference}.aa" if self.aa else None
+
+    @property
+    def services(self) -> dict[str, Variant]:
+        """Everything that is loaded: the variants, and the A/A copy of the reference at the end."""
+        if not self.copy_name:
+            return dict(self.variants)
+        copy = replace(self.variants[self.reference], name=self.copy_name)
+        return {**self.variants, self.copy_name: copy}
+
+    @property
+    def levels(self) -> dict[str, float]:
+        """Level names, each with its number of clients or its rate."""
+        closed = {clients_level(n): float(n) for n in self.clients}
+        return closed | {rate_level(rate): rate for rate in self.rates}
+
+    def only(self, names: Iterable[str]) -> "Campaign":
+        """
+        The same campaign with fewer variants.
+
+        If the reference is not among them, the first that is left takes its place, without A/A.
+        """
+        kept = {name: self.variants[name] for name in self.variants if name in set(names)}
+        if self.reference in kept:
+            return replace(self, variants=kept)
+        return replace(self, variants=kept, reference=next(iter(kept)), aa=False)
+
+    def order(self, seed: int) -> list[Visit]:
+        """
+        Every visit: repeats outermost, then shuffled levels, then shuffled variants.
+
+        So the variants of one block run next to each other in time, and drift of the machine
+        touches all of them alike instead of whichever comes last in the file.
+        """
+        shuffler = random.Random(seed)
+        visits = []
+        for repeat in range(1, self.repeats + 1):
+            for level in shuffler.sample(list(self.levels), len(self.levels)):
+                for variant in shuffler.sample(list(self.services), len(self.services)):
+                    visits.append(Visit(variant, level, repeat))
+        return visits
+
+    def as_dict(self) -> dict[str, Any]:
+        """The campaign as run.json keeps it."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        variants = {name: variant.as_dict() for name, variant in self.variants.items()}
+        lists = {"clients": list(self.clients), "rates": list(self.rates)}
+        return {**plain, "variants": variants, **lists, "aa": self.copy_name}
+
+
+def read(path: Path) -> Campaign:
+    """Read a campaign file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text)
+    except FileNotFoundError as error:
+        raise CampaignError(
+            f"{path}: no such file; expected a campaign; see benchmarks/campaigns/*.toml"
+        ) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CampaignError(
+            f"{path}: not TOML ({error}); expected a campaign; correct it"
+        ) from error
+    return accept(str(path), {"name": path.stem, "question": leading_comment(text), **values})
+
+
+def from_record(where: str, kept: dict[str, Any]) -> Campaign:
+    """The campaign that run.json keeps, checked like a file, for a run that goes on."""
+    values = {key: value for key, value in kept.items() if value not in (None, [])}
+    variants = values.get("variants", {})
+    values["variants"] = {
+        name: {**{k: v for k, v in table.items() if k != "settings"}, **table.get("settings", {})}
+        for name, table in variants.items()
+    }
+    return accept(where, {**values, "aa": "aa" in values})
+
+
+def leading_comment(text: str) -> str:
+    """The comment that a campaign opens with: its question."""
+    lines = []
+    for line in text.strip().splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# ").rstrip())
+    return " ".join(lines).strip()
+
+
+def accept(where: str, values: dict[str, Any]) -> Campaign:
+    """Turn a table into a campaign, or say what is wrong with it."""
+    known = [f.name for f in dataclasses.fields(Campaign)]
+    for key in values:
+        if key not in known:
+            raise CampaignError(fields.unknown(where, "key", key, known))
+    checked = {key: _KINDS[key](f"{where}: {key}", value) for key, value in values.items()}
+    if not checked.get("variants"):
+        raise CampaignError(f"{where}: no variants; expected at least one; add [variants.<name>]")
+    if bool(checked.get("clients")) == bool(checked.get("rates")):
+        found = "both clients and rates" if checked.get("clients") else "neither clients nor rates"
+        raise CampaignError(
+            f"{where}: {found}; expected one of them; keep clients = [..] (closed loop)"
+            " or rates = [..] (open loop, requests a second)"
+        )
+    reference = checked.setdefault("reference", next(iter(checked["variants"])))
+    if reference not in checked["variants"]:
+        raise CampaignError(
+            fields.unknown(where, "reference", reference, list(checked["variants"]))
+        )
+    return Campaign(**checked)
+
+
+def _variants(where: str, value: Any) -> dict[str, Variant]:
+    if not isinstance(value, dict):
+        raise fields.wrong(where, value, "tables [variants.<name>]")
+    return {
+        fields.folder_name(where, name): _variant(f"{where}.{name}", name, t)
+        for name, t in value.items()
+    }
+
+
+def _variant(where: str, name: str, table: Any) -> Variant:
+    if not isinstance(table, dict):
+        raise fields.wrong(where, table, f"a table [variants.{name}]")
+    settings = {}
+    for key, value in table.items():
+        if key in CHOSEN_BY_RUNNER:
+            hint = "use preset = .." if key == "SERVICE_PRESET" else "the runner finds a free port"
+            raise CampaignError(f"{where}: {key} cannot be set here; {hint}; delete the line")
+        if key.startswith("SERVICE_"):
+            settings[key] = _setting(f"{where}.{key}", value)
+        elif key not in VARIANT_KEYS:
+            raise CampaignError(
+                fields.unknown(where, "key", key, (*VARIANT_KEYS, "SERVICE_<setting>"))
+            )
+    preset = (
+        fields.Choice(*PRESETS)(f"{where}.preset", table["preset"]) if "preset" in table else None
+    )
+    url = fields.url(f"{where}.url", table["url"]) if "url" in table else None
+    if url and (preset or settings):
+        raise CampaignError(
+            f"{where}: a url together with settings; expected one or the other;"
+            " a service that is already running keeps the settings it was started with"
+        )
+    if not (url or preset or settings):
+        raise CampaignError(f"{where}: empty; expected preset, url or SERVICE_*; add one")
+    return Variant(name, preset, settings, url)
+
+
+def _setting(where: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str | int | float):
+        raise fields.wrong(where, value, "a text or a number")
+    return str(value)
+
+
+_SECONDS = fields.Number(float, 0.1, 86400)
+_KINDS: dict[str, Any] = {
+    "name": fields.folder_name,
+    "question": fields.question,
+    "variants": _variants,
+    "clients": fields.Numbers(fields.Number(int, 1, 9999)),
+    "rates": fields.Numbers(fields.Number(float, 0.001, 9999)),
+    "repeats": fields.Number(int, 1, 99),
+    "duration_s": _SECONDS,
+    "warmup_s": fields.Number(float, 0, 3600),
+    "timeout_s": _SECONDS,
+    "model": fields.Choice(*MODELS),
+    "track": fields.Choice(*TRACKS),
+    "body": fields.Choice(*BODIES),
+    "images": fields.text,
+    "reference": fields.text,
+    "aa": fields.boolean,
+    "margin": fields.Number(float, 0.001, 1),
+    "restart": fields.Choice(*RESTARTS),
+    "seed": fields.Number(int, 0, 2**53),
+}

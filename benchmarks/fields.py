@@ -1,0 +1,102 @@
+"""
+What each kind of value in a campaign file may be, and how a wrong one is refused.
+
+Every function takes the place (file and key) and the value, and returns it checked.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class CampaignError(Exception):
+    """A campaign that cannot be run as it is written."""
+
+
+def unknown(where: str, what: str, found: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(found, list(known), n=1)
+    advice = f"did you mean {near[0]!r}?" if near else "take one of these"
+    return f"{where}: unknown {what} {found!r}; expected one of {', '.join(known)}; {advice}"
+
+
+def wrong(where: str, found: object, expected: str) -> CampaignError:
+    return CampaignError(f"{where} is {found!r}; expected {expected}; change the value")
+
+
+def text(where: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise wrong(where, value, "a text that is not empty")
+    return value
+
+
+def question(where: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise wrong(where, value, "a text")
+    return value
+
+
+def folder_name(where: str, value: Any) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise wrong(where, value, "a name of letters, digits, - and _ (it becomes a folder)")
+    return value
+
+
+def boolean(where: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise wrong(where, value, "true or false")
+    return value
+
+
+class Number:
+    """A number within bounds; a bool is not one."""
+
+    def __init__(self, kind: type[int] | type[float], low: float, high: float) -> None:
+        self.kind, self.low, self.high = kind, low, high
+
+    def __call__(self, where: str, value: Any) -> Any:
+        allowed = (int,) if self.kind is int else (int, float)
+        inside = type(value) in allowed and self.low <= value <= self.high
+        if not inside:
+            noun = "a whole number" if self.kind is int else "a number"
+            raise wrong(where, value, f"{noun} from {self.low:g} to {self.high:g}")
+        return self.kind(value)
+
+
+class Choice:
+    """One of a few words."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __call__(self, where: str, value: Any) -> str:
+        if value not in self.words:
+            near = difflib.get_close_matches(str(value), self.words, n=1)
+            advice = f" (did you mean {near[0]!r}?)" if near else ""
+            raise wrong(where, value, "one of " + ", ".join(self.words) + advice)
+        return str(value)
+
+
+class Numbers:
+    """A list of distinct numbers."""
+
+    def __init__(self, each: Number) -> None:
+        self.each = each
+
+    def __call__(self, where: str, value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list) or not value:
+            raise wrong(where, value, "a list with at least one number")
+        numbers = tuple(self.each(where, number) for number in value)
+        if len(set(numbers)) < len(numbers):
+            raise wrong(where, value, "each number once")
+        return numbers
+
+
+def url(where: str, value: Any) -> str:
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is None or parts.scheme != "http" or not parts.hostname:
+        raise wrong(where, value, "an http:// address with its path")
+    return str(value)
