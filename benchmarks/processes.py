@@ -1,0 +1,138 @@
+"""
+Processes that cannot outlive the runner: services and generators are started through a warden.
+
+A process is asked to stop (SIGTERM), given time, and then killed with everything it started.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+WARDEN = Path(__file__).with_name("warden.py")
+START_S = 20.0
+
+
+class RunError(Exception):
+    """A run that cannot start or go on, with what was found and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to start, where and on which CPUs (None: all that there are)."""
+
+    program: tuple[str, ...]
+    cwd: Path
+    env: dict[str, str]
+    cpus: tuple[int, ...] | None = None
+
+
+class Process:
+    """A program under a warden. Its pid is the program's own."""
+
+    def __init__(self, command: Command, *, stdout: int, stderr: int) -> None:
+        self._control, theirs = socket.socketpair()
+        cpus = ",".join(map(str, command.cpus)) if command.cpus else "-"
+        with theirs:
+            self.popen: subprocess.Popen[bytes] = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(WARDEN), cpus, *command.program],
+                cwd=command.cwd,
+                env=command.env,
+                stdin=theirs.fileno(),
+                stdout=stdout,
+                stderr=stderr,
+                # Ctrl-C at the terminal is for the runner, which then stops what it started.
+                start_new_session=True,
+            )
+        try:
+            self.pid = self._greeting(command.program[0])
+            self._identity = psutil.Process(self.pid) if psutil.pid_exists(self.pid) else None
+        except BaseException:
+            self.stop(0)
+            raise
+
+    def _greeting(self, program: str) -> int:
+        self._control.settimeout(START_S)
+        try:
+            answer = self._control.recv(4096).decode(errors="replace").strip()
+        except OSError as error:
+            answer = str(error)
+        if not answer.isdigit():
+            raise RunError(
+                f"{program}: could not be started ({answer or 'no answer'});"
+                " expected a program that runs; `make setup build` installs it"
+            )
+        return int(answer)
+
+    def poll(self) -> int | None:
+        """Return the exit status, 128 + n after signal n; None while it runs."""
+        return self.popen.poll()
+
+    def stop(self, grace_s: float) -> int:
+        """Stop it and everything it started; with no time to be graceful, kill at once."""
+        for order, wait_s in ((b"T", grace_s), (b"K", START_S)):
+            if self.popen.poll() is None and wait_s > 0:
+                with suppress(OSError):
+                    self._control.send(order)
+                with suppress(subprocess.TimeoutExpired):
+                    self.popen.wait(wait_s)
+        self._control.close()
+        if self.popen.poll() is None:
+            self.popen.kill()
+        code = self.popen.wait()
+        self._kill_abandoned()
+        return code
+
+    def _kill_abandoned(self) -> None:
+        """If the warden itself was killed, the program is still there; psutil knows it from its
+        start time, so that a new process with the same number is left alone."""
+        identity = getattr(self, "_identity", None)
+        if identity and identity.is_running():
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+
+def free_port() -> int:
+    """A port that was free a moment ago; whoever uses it must be ready to find it taken."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def port_taken(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_for(process: Process, seconds: float) -> int | None:
+    """Wait for a process to end, in steps that a signal can interrupt."""
+    deadline = time.monotonic() + seconds
+    while (code := process.poll()) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return code
+
+
+def runner_environment(**extra: str) -> dict[str, str]:
+    """The caller's environment without SERVICE_*: a variant is its campaign's settings alone."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("SERVICE_")}
+    return {**kept, **extra}
+
+
+def last_lines(path: Path, count: int = 12, since: int = 0) -> str:
+    """The end of a log, indented, for an error message."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(since, path.stat().st_size - 64 * 1024))
+            lines = log.read().decode(errors="replace").splitlines()
+    except OSError as error:
+        return f"    ({error})"
+    return "\n".join(f"    {line}" for line in lines[-count:]) or "    (it wrote nothing)"
