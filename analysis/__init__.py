@@ -1,0 +1,1 @@
+"""Pure functions of records: percentiles, ratios with intervals, verdicts and doubts."""

@@ -1,0 +1,89 @@
+"""
+What is said about one repeat and about one cell: percentiles, throughput, counts, facts.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median, median_high
+from typing import Any
+
+from analysis.compare import Value
+from analysis.frames import Repeat
+from analysis.latency import Percentile, min_count, percentile
+from analysis.steady import Trend, trend
+
+THROUGHPUT = "throughput"
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """One repeat, reduced to what is said about it; its samples need not stay in memory."""
+
+    variant: str
+    level: str
+    repeat: int
+    requests: int  # with a latency, censored ones included
+    counts: dict[str, int]
+    error_share: float
+    window_s: float
+    throughput_rps: float
+    send_lag_p99_ms: float
+    percentiles: dict[str, Percentile]  # by measure; those with too few requests are not there
+    service_percentiles: dict[str, Percentile]
+    trend: Trend | None
+    facts: dict[str, Any]
+
+    def value(self, measure: str) -> Value | None:
+        if measure == THROUGHPUT:
+            return Value(self.throughput_rps) if self.throughput_rps > 0 else None
+        found = self.percentiles.get(measure)
+        # Answers of 0 ms do not happen; a clock that says so has no logarithm.
+        return Value(found.value_ms, found.at_least) if found and found.value_ms > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One variant at one level of load."""
+
+    variant: str
+    level: str
+    visits: tuple[Visited, ...]
+
+    def value(self, measure: str) -> Value | None:
+        """The median over repeats; None if one repeat has too few requests to say."""
+        values = [visit.value(measure) for visit in self.visits]
+        known = [value for value in values if value is not None]
+        if not known or len(known) < len(values):
+            return None
+        numbers = [value.value for value in known]
+        upper = median_high(numbers)
+        return Value(median(numbers), any(v.at_least and v.value <= upper for v in known))
+
+    @property
+    def fewest_requests(self) -> int:
+        return min((visit.requests for visit in self.visits), default=0)
+
+
+def reduce(repeat: Repeat, percentiles: Iterable[float]) -> Visited:
+    wanted = [q for q in percentiles if len(repeat.response_ms) >= min_count(q)]
+    response, service, censored = repeat.response_ms, repeat.service_ms, repeat.censored
+    return Visited(
+        variant=repeat.variant,
+        level=repeat.level,
+        repeat=repeat.repeat,
+        requests=len(response),
+        counts=repeat.counts,
+        error_share=repeat.error_share,
+        window_s=repeat.window_s,
+        throughput_rps=repeat.throughput_rps,
+        send_lag_p99_ms=repeat.send_lag_p99_ms,
+        percentiles={percentile_key(q): percentile(response, q, censored) for q in wanted},
+        service_percentiles={percentile_key(q): percentile(service, q, censored) for q in wanted},
+        trend=trend(response, censored, repeat.due_s, repeat.window_s),
+        facts=repeat.facts,
+    )
+
+
+def percentile_key(q: float) -> str:
+    """`p95`, `p99.9`: the name of a measure in tables and files."""
+    return f"p{q:g}"

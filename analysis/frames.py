@@ -1,0 +1,93 @@
+"""
+Records to arrays: the only reading that the analysis does.
+
+A `Repeat` holds what one visit to a cell measured. Latencies are those of requests that were
+answered well, and of requests that were given up (censored: "at least this long"). A request
+that failed fast has no latency to speak of; it counts as an error, never as a fast answer.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.record import Record, Visit
+from loadtests import samples
+
+OUTCOMES = ("ok", "http_error", "transport_error", "timeout", "censored")
+COLUMNS = ("due_ns", "sent_ns", "done_ns", "status", "error", "phase")
+MS = 1e6  # nanoseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """One measured visit. The arrays have one entry a request that was due in the window."""
+
+    variant: str
+    level: str
+    repeat: int
+    response_ms: NDArray[np.float64]  # from when it was due
+    service_ms: NDArray[np.float64]  # from when it was sent
+    censored: NDArray[np.bool_]
+    due_s: NDArray[np.float64]  # since the window opened
+    counts: dict[str, int]  # by outcome, of every request due in the window
+    window_s: float
+    throughput_rps: float
+    send_lag_p99_ms: float
+    facts: dict[str, Any]  # cell.json
+
+    @property
+    def issued(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def error_share(self) -> float:
+        """The share of requests that did not get a good answer, time-outs included."""
+        return 1 - self.counts["ok"] / self.issued if self.issued else 0.0
+
+
+def repeats(record: Record) -> Iterator[Repeat]:
+    """Every completed visit of a record, one at a time: only one sample file is in memory."""
+    for visit in record.completed():
+        yield read(record, visit)
+
+
+def read(record: Record, visit: Visit) -> Repeat:
+    data = samples.read(record.samples(visit))
+    column = {name: _numbers(data.table, name) for name in ("due_ns", "sent_ns", "done_ns")}
+    outcome = np.asarray(samples.outcome(data.table))
+    due, sent, done = column["due_ns"], column["sent_ns"], column["done_ns"]
+    start, end = data.window.measure_start_ns, data.window.measure_end_ns
+    measured = (due >= start) & (due < end)
+    given_up = (outcome == "timeout") | (outcome == "censored")
+    timed = measured & (given_up | (outcome == "ok"))
+    in_window = (outcome == "ok") & (done >= start) & (done < end)
+    window_s = (end - start) / 1e9
+    return Repeat(
+        variant=visit.variant,
+        level=visit.level,
+        repeat=visit.repeat,
+        response_ms=(done[timed] - due[timed]) / MS,
+        service_ms=(done[timed] - sent[timed]) / MS,
+        censored=given_up[timed],
+        due_s=(due[timed] - start) / 1e9,
+        counts={name: int(np.count_nonzero(measured & (outcome == name))) for name in OUTCOMES},
+        window_s=window_s,
+        throughput_rps=float(np.count_nonzero(in_window)) / window_s,
+        send_lag_p99_ms=_send_lag_p99_ms((sent - due)[measured]),
+        facts=record.facts(visit),
+    )
+
+
+def _numbers(table: Any, name: str) -> NDArray[np.int64]:
+    values: NDArray[np.int64] = table.column(name).to_numpy()
+    return values
+
+
+def _send_lag_p99_ms(lag_ns: NDArray[np.int64]) -> float:
+    """A check of the generator, not a reported percentile: any number of requests will do."""
+    if not len(lag_ns):
+        return 0.0
+    return float(np.quantile(lag_ns, 0.99, method="inverted_cdf")) / MS

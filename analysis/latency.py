@@ -1,0 +1,112 @@
+"""
+The one definition of a percentile, with an interval that assumes no shape.
+
+Everything that prints a P50, P95 or P99 (terminal, gate, reports, app) gets it from here.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from math import ceil, floor, inf, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+# scipy.special, because scipy.stats alone takes a second to import. scipy has no type stubs.
+from scipy.special import bdtr, bdtrik  # type: ignore[import-untyped]
+
+# Each side of a 95 % interval.
+TAIL = 0.025
+
+
+class AnalysisError(Exception):
+    """Something that cannot be computed from this record, said in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Percentile:
+    """
+    One percentile of one repeat, in milliseconds.
+
+    With `at_least` the value is a lower bound: the percentile lies among requests that were
+    given up before they were answered. The interval takes requests as independent. Under load
+    they are not, so it is for display inside one repeat; variants are compared over repeats.
+    """
+
+    q: float
+    n: int
+    value_ms: float
+    low_ms: float
+    high_ms: float  # inf: the interval reaches into the requests that were given up
+    at_least: bool
+
+
+def percentile(
+    latencies_ms: NDArray[np.float64], q: float, censored: NDArray[np.bool_] | None = None
+) -> Percentile:
+    """
+    The smallest observed latency that at least *q* percent of the requests did not exceed.
+
+    That is the value of rank ceil(n q / 100) (Hyndman and Fan 1996, definition 1, the inverse of
+    the empirical distribution), so it can be found again in the samples. A censored latency (a
+    time-out) counts as slower than every answered one: how much slower was not seen, so a
+    percentile among them is "at least" the value of that rank with each of them at its bound.
+    """
+    n = len(latencies_ms)
+    if n < min_count(q):
+        raise AnalysisError(f"P{q:g} of {n} requests; it needs {min_count(q)}; measure for longer")
+    given_up = np.zeros(n, dtype=bool) if censored is None else censored
+    answered = np.sort(latencies_ms[~given_up])
+    bounds = np.sort(latencies_ms) if given_up.any() else answered
+    low_rank, high_rank = interval_ranks(n, q)
+    rank = rank_of(n, q)
+    at_least = rank > len(answered)
+    return Percentile(
+        q=q,
+        n=n,
+        value_ms=float(bounds[rank - 1] if at_least else answered[rank - 1]),
+        low_ms=float(bounds[low_rank - 1] if low_rank > len(answered) else answered[low_rank - 1]),
+        high_ms=inf if high_rank > len(answered) else float(answered[high_rank - 1]),
+        at_least=at_least,
+    )
+
+
+def rank_of(n: int, q: float) -> int:
+    """
+    ceil(n q / 100), from 1 to n.
+
+    The product is rounded first: 0.999 * 1000 is 999.0000000000001 in binary, and the rank 999.
+    """
+    return min(n, max(1, ceil(round(n * q / 100, 9))))
+
+
+@cache
+def min_count(q: float) -> int:
+    """
+    The fewest requests for which a percentile has a two-sided 95 % interval: 72 for P95.
+
+    The largest of n values lies above the p-quantile with probability 1 - p^n, so an upper limit
+    needs p^n <= 0.025, and a lower one (1-p)^n <= 0.025 (David and Nagaraja, Order Statistics,
+    3rd ed. 2003, section 7.1).
+    """
+    if not 0 < q < 100:
+        raise AnalysisError(f"percentile: found {q:g}; expected more than 0 and less than 100")
+    p = q / 100
+    return max(ceil(log(TAIL) / log(p)), ceil(log(TAIL) / log(1 - p)))
+
+
+@cache
+def interval_ranks(n: int, q: float) -> tuple[int, int]:
+    """
+    Ranks (from 1) of the order statistics that enclose the q-th percentile in 95 % of runs.
+
+    How many of n values lie below the p-quantile is Binomial(n, p). The lower is the largest
+    rank l with P(B <= l-1) <= 2.5 %, the upper the smallest u with P(B <= u-1) >= 97.5 % (David
+    and Nagaraja 2003, section 7.1; Hahn and Meeker, Statistical Intervals, section 5.2).
+    """
+    p = q / 100
+    # bdtrik is where the continuous extension of the distribution function reaches its argument.
+    low = floor(bdtrik(TAIL, n, p)) + 1
+    while low > 1 and bdtr(low - 1, n, p) > TAIL:
+        low -= 1
+    high = ceil(bdtrik(1 - TAIL, n, p)) + 1
+    return low, high

@@ -1,0 +1,183 @@
+"""
+A run as a matrix: what each cell measured, and how each variant compares with the reference.
+
+The terminal, Markdown, JSON and the gate all show a `Matrix`; none of them computes a number.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from analysis.cells import THROUGHPUT, Cell, Visited, percentile_key, reduce
+from analysis.compare import (
+    Noise,
+    Ratio,
+    Value,
+    Verdict,
+    block_noise,
+    holm,
+    judge,
+    noise_floor,
+    p_value,
+    ratio,
+    repeats_needed,
+)
+from analysis.frames import Repeat
+from analysis.latency import AnalysisError
+
+PERCENTILES = (50.0, 95.0, 99.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be compared: a record's plan, or a test's."""
+
+    variants: tuple[str, ...]
+    levels: tuple[str, ...]
+    reference: str
+    aa: str | None
+    margin: float
+    repeats: int
+    percentiles: tuple[float, ...] = PERCENTILES
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        return (*(percentile_key(q) for q in self.percentiles), THROUGHPUT)
+
+    @property
+    def original(self) -> str:
+        """The variant that the A/A copy copies: `baseline` of `baseline.aa`."""
+        return self.aa.removesuffix(".aa") if self.aa else self.reference
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The variants that get a verdict: all but the reference and its copy."""
+        return tuple(v for v in self.variants if v not in (self.reference, self.aa))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One variant against the reference, at one level, by one measure."""
+
+    variant: str
+    level: str
+    measure: str
+    ratio: Ratio | None
+    floor: float | None  # the noise floor as a share; None without an A/A pair
+    p: float
+    adjusted_p: float
+    verdict: Verdict
+    reason: str  # why it is unresolved
+    repeats_needed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    plan: Plan
+    cells: dict[tuple[str, str], Cell]  # by variant and level; a cell never visited is not there
+    differences: tuple[Difference, ...]
+    aa: tuple[Difference, ...]  # the reference's copy against it: should show nothing
+
+    def level(self, level: str) -> list[Cell]:
+        pairs = ((variant, level) for variant in self.plan.variants)
+        return [self.cells[pair] for pair in pairs if pair in self.cells]
+
+
+def build(repeats: Iterable[Repeat], plan: Plan) -> Matrix:
+    """Cells, ratios and verdicts of the repeats that are there, whatever is missing."""
+    check(plan)
+    # P50 is always needed: the send lag is judged against it.
+    wanted = sorted({50.0, *plan.percentiles})
+    grouped: dict[tuple[str, str], list[Visited]] = defaultdict(list)
+    for repeat in repeats:
+        grouped[repeat.variant, repeat.level].append(reduce(repeat, wanted))
+    cells = {
+        (variant, level): Cell(variant, level, tuple(sorted(visits, key=lambda v: v.repeat)))
+        for (variant, level), visits in grouped.items()
+    }
+    copies = (plan.aa,) if plan.aa else ()
+    return Matrix(
+        plan,
+        cells,
+        differences=_differences(cells, plan, plan.judged),
+        aa=_differences(cells, replace(plan, reference=plan.original), copies),
+    )
+
+
+def check(plan: Plan) -> None:
+    if plan.reference not in plan.variants:
+        raise AnalysisError(
+            f"reference: found {plan.reference!r}; expected one of {', '.join(plan.variants)};"
+            " choose another with --reference"
+        )
+
+
+def _differences(
+    cells: Mapping[tuple[str, str], Cell], plan: Plan, variants: Iterable[str]
+) -> tuple[Difference, ...]:
+    """All of them, so that the p-values are adjusted for as many as are read together."""
+    names = tuple(variants)
+    found = [
+        _difference(cells, plan, variant, level, measure)
+        for level in plan.levels
+        for variant in names
+        for measure in plan.measures
+    ]
+    possible = [d for d in found if d.ratio is not None and len(d.ratio.blocks) > 1]
+    adjusted = dict(zip(map(id, possible), holm([d.p for d in possible]), strict=True))
+    return tuple(_judged(d, plan, adjusted.get(id(d), 1.0)) for d in found)
+
+
+def _difference(
+    cells: Mapping[tuple[str, str], Cell], plan: Plan, variant: str, level: str, measure: str
+) -> Difference:
+    series = {
+        name: _by_block(cells.get((name, level)), measure)
+        for name in plan.variants
+        if (name, level) in cells
+    }
+    ours, theirs = series.get(variant, {}), series.get(plan.reference, {})
+    between = ratio([(ours[b], theirs[b]) for b in sorted(ours.keys() & theirs.keys())])
+    floor = _floor(series, plan)
+    p = 1.0 if between is None else p_value(between, _noise(series, variant, plan.reference))
+    return Difference(variant, level, measure, between, floor, p, 1.0, Verdict.UNRESOLVED, "", None)
+
+
+def _judged(d: Difference, plan: Plan, adjusted_p: float) -> Difference:
+    verdict, reason = judge(
+        d.ratio, d.floor, plan.margin, adjusted_p, more_is_better=d.measure == THROUGHPUT
+    )
+    undecided = verdict is Verdict.UNRESOLVED and d.ratio is not None and len(d.ratio.blocks) > 1
+    needed = repeats_needed(d.ratio, plan.margin) if undecided and d.ratio else None
+    return replace(d, adjusted_p=adjusted_p, verdict=verdict, reason=reason, repeats_needed=needed)
+
+
+def _by_block(cell: Cell | None, measure: str) -> dict[int, Value]:
+    """Every repeat of the cell, or none: a percentile needs its count in each of them."""
+    visits = cell.visits if cell else ()
+    values = {visit.repeat: visit.value(measure) for visit in visits}
+    return {
+        block: v for block, v in values.items() if v is not None and None not in values.values()
+    }
+
+
+def _floor(series: Mapping[str, Mapping[int, Value]], plan: Plan) -> float | None:
+    original = series.get(plan.original, {})
+    copy = series.get(plan.aa, {}) if plan.aa else {}
+    blocks = sorted(original.keys() & copy.keys())
+    if any(original[b].at_least or copy[b].at_least for b in blocks):
+        return None
+    return noise_floor([copy[b].value for b in blocks], [original[b].value for b in blocks])
+
+
+def _noise(series: Mapping[str, Mapping[int, Value]], variant: str, reference: str) -> Noise | None:
+    """From the variants that have an exact value in every block of the two compared."""
+    blocks = sorted(series.get(variant, {}).keys() & series.get(reference, {}).keys())
+    if len(blocks) < 2:
+        return None
+    exact = {
+        name: [values[block].value for block in blocks]
+        for name, values in series.items()
+        if all(block in values and not values[block].at_least for block in blocks)
+    }
+    return block_noise(exact) if {variant, reference} <= exact.keys() else None
