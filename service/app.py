@@ -1,0 +1,147 @@
+"""The application: middleware, error answers and routes put together for one worker process."""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, ORJSONResponse
+from starlette.exceptions import HTTPException
+from uvicorn.config import STARTUP_FAILURE
+
+from service import api, imaging
+from service.limits import Guard, Refusal
+from service.settings import Settings, read
+from service.telemetry import Timing, decorated
+from service.tracks import Worker
+
+# Where each worker leaves a file once it is warm: whether all are is known to none alone.
+READY_FOLDER = "WINDTUNNEL_READY_FOLDER"
+
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+
+CODES = {400: "form_broken", 404: "not_found", 405: "method_not_allowed"}
+
+log = logging.getLogger("service")
+
+
+def create_app(worker: Worker) -> FastAPI:
+    settings = worker.settings
+    app = FastAPI(
+        title="windtunnel: object detection",
+        lifespan=lifespan,
+        default_response_class=response_class(settings),
+    )
+    app.state.worker = worker
+    app.state.json = settings.json
+    app.state.upload = settings.upload
+    app.state.ready = readiness(worker)
+    # The last one added is the outermost: also what the guard refuses carries its times.
+    app.add_middleware(
+        Guard,
+        max_bytes=settings.max_bytes,
+        timeout_s=settings.receive_timeout_s,
+        admission=settings.admission,
+    )
+    if settings.middleware == "asgi":
+        app.add_middleware(Timing, slow_ms=settings.slow_ms)
+    else:
+        app.middleware("http")(decorated(settings.slow_ms))
+    app.add_exception_handler(Refusal, on_refusal)
+    app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.include_router(api.predictions(settings, worker))
+    app.include_router(api.facts(worker))
+    return app
+
+
+def response_class(settings: Settings) -> type[JSONResponse]:
+    if settings.json != "orjson_response":
+        return JSONResponse
+    # FastAPI deprecates this class. The recipe under test is to make it the default all the
+    # same, so the one warning that says so is the only one silenced.
+    warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
+    return ORJSONResponse
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if folder := os.environ.get(READY_FOLDER):
+        (Path(folder) / str(os.getpid())).touch()
+    yield
+    app.state.worker.executor.shutdown(wait=False, cancel_futures=True)
+
+
+def readiness(worker: Worker) -> Callable[[], bool]:
+    """
+    Whether this worker is warm and all the others have once been.
+
+    A worker that still loads its models takes the CPU from those that answer, so a
+    measurement must not begin before the last one. One that is recycled later does not
+    make the service unready.
+    """
+    folder = os.environ.get(READY_FOLDER)
+    all_were = folder is None
+
+    def ready() -> bool:
+        nonlocal all_were
+        if not all_were and folder is not None:
+            all_were = sum(1 for _ in Path(folder).iterdir()) >= worker.settings.workers
+        return worker.warm and all_were
+
+    return ready
+
+
+async def on_refusal(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)
+    return JSONResponse(error.body(), error.status, error.headers())
+
+
+async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    """What Starlette refuses by itself: a path, a method, a form it cannot parse."""
+    assert isinstance(error, HTTPException)
+    code = CODES.get(error.status_code, "request_not_valid")
+    sentences = {
+        "not_found": f"there is no {request.url.path[:100]!r}; POST /predict/{{model}}",
+        "method_not_allowed": f"{request.method} is not what this path answers",
+    }
+    refusal = Refusal(code, sentences.get(code, str(error.detail)))
+    return JSONResponse(refusal.body(), refusal.status, error.headers)
+
+
+async def on_validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    if any("image" in problem["loc"] for problem in error.errors()):
+        return await on_refusal(request, api.missing())
+    first: Any = error.errors()[0]
+    where = ".".join(str(step) for step in first["loc"])
+    return await on_refusal(request, Refusal("request_not_valid", f"{where}: {first['msg']}"))
+
+
+def die_with_parent(settings: Settings) -> None:
+    """A worker whose supervisor was killed would keep the port, and nobody would know it."""
+    if settings.workers > 1 or settings.recycle_requests:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def create() -> FastAPI:
+    """The factory that uvicorn calls in each worker; what fails here fails in every worker."""
+    settings = read(os.environ)
+    die_with_parent(settings)
+    try:
+        imaging.prepare(settings.imaging)
+        worker = Worker(settings)
+        worker.warm_up()
+    except Exception as error:
+        log.error("the worker cannot start: %s", str(error).splitlines()[0])
+        # With this status uvicorn's supervisor stops too, instead of trying for ever.
+        sys.exit(STARTUP_FAILURE)
+    return create_app(worker)

@@ -1,0 +1,115 @@
+"""
+What the service is right now: resources, and the optimizations that are really active.
+
+The flags are read off the running process, not off the settings: a flag that repeats a
+wish would hide the very mistakes this page is asked about.
+"""
+
+import asyncio
+import os
+import sys
+from functools import cache
+from typing import Any
+
+import onnxruntime  # type: ignore[import-untyped]
+import psutil  # type: ignore[import-untyped]
+import pynvml  # type: ignore[import-untyped]
+from fastapi import FastAPI
+from PIL import features
+from starlette.middleware.base import BaseHTTPMiddleware
+
+from service import detection, imaging
+from service.settings import cores
+from service.telemetry import Timing
+from service.tracks import Worker
+
+PROCESS = psutil.Process()
+
+
+def report(app: FastAPI, worker: Worker, loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    name, version = imaging.pil()
+    return {
+        "status": "healthy",
+        "pid": os.getpid(),
+        "track": worker.settings.track,
+        "memory": {"rss_bytes": PROCESS.memory_info().rss, "machine_available_bytes": available()},
+        # Since the last time somebody asked: a share over an interval would make him wait.
+        "cpu": {"percent": PROCESS.cpu_percent(None), "cores": cores()},
+        "gpu": gpu(),
+        "optimizations": optimizations(app, worker, loop),
+        "pillow": {
+            "name": name,
+            "version": version,
+            "libjpeg_turbo": features.version_feature("libjpeg_turbo"),
+            "accepts": list(imaging.accepted()),
+        },
+        "engine": engine(worker),
+        "settings": worker.settings.as_variables(),
+    }
+
+
+def available() -> int:
+    free: int = psutil.virtual_memory().available
+    return free
+
+
+def optimizations(app: FastAPI, worker: Worker, loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    middleware: list[Any] = [entry.cls for entry in app.user_middleware]
+    kinds: dict[str, Any] = {"decorator": BaseHTTPMiddleware, "asgi": Timing}
+    name, _ = imaging.pil()
+    pipeline = worker.settings.imaging
+    return {
+        "loop": type(loop).__module__.partition(".")[0],
+        "http": parser(),
+        "json": app.state.json,
+        "orjson_enabled": app.state.json != "stdlib",
+        "imaging": pipeline,
+        "pillow_simd": name == "pillow-simd" and pipeline != "turbo",
+        "upload": app.state.upload,
+        "middleware": next(name for name, kind in kinds.items() if kind in middleware),
+        "performance_middleware": True,
+        "workers": worker.settings.workers,
+    }
+
+
+def parser() -> str:
+    """Which of uvicorn's protocols this process has loaded; it loads the one it uses."""
+    for name in ("httptools", "h11"):
+        if f"uvicorn.protocols.http.{name}_impl" in sys.modules:
+            return name
+    return "unknown"
+
+
+def engine(worker: Worker) -> dict[str, Any]:
+    return {
+        "name": detection.ENGINE,
+        "version": onnxruntime.__version__,
+        "threads": worker.settings.engine_threads,
+        "slots": worker.settings.threads,
+        "real": worker.settings.track != "null",
+    }
+
+
+def gpu() -> list[dict[str, Any]] | None:
+    """Each GPU's memory and load, or None on a machine without one."""
+    if not nvml():
+        return None
+    handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+    return [
+        {
+            "name": pynvml.nvmlDeviceGetName(handle),
+            "memory_used_bytes": pynvml.nvmlDeviceGetMemoryInfo(handle).used,
+            "memory_total_bytes": pynvml.nvmlDeviceGetMemoryInfo(handle).total,
+            "percent": pynvml.nvmlDeviceGetUtilizationRates(handle).gpu,
+        }
+        for handle in handles
+    ]
+
+
+@cache
+def nvml() -> bool:
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return False
+    return True

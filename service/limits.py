@@ -1,0 +1,188 @@
+"""
+What the service refuses, and how: the codes, and the guard around the application.
+
+The guard is ASGI and stands in every variant, because a limit that depends on a variant
+would make the variants answer differently.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# The status of every refusal; what each means is in the README, and a test compares the two.
+STATUS = {
+    "image_broken": 400,
+    "image_truncated": 400,
+    "image_empty": 400,
+    "form_broken": 400,
+    "not_found": 404,
+    "model_unknown": 404,
+    "method_not_allowed": 405,
+    "receive_timeout": 408,
+    "body_too_large": 413,
+    "image_too_large": 413,
+    "image_type_unknown": 415,
+    "body_type_unknown": 415,
+    "image_missing": 422,
+    "image_not_alone": 422,
+    "too_many_images": 422,
+    "track_unknown": 422,
+    "request_not_valid": 422,
+    "too_many_requests": 429,
+    "internal": 500,
+    "not_ready": 503,
+}
+
+RETRY_AFTER_S = 1
+
+log = logging.getLogger("service")
+
+
+class Refusal(Exception):
+    """An answer that is not what was asked for: a code of the table and a sentence."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = STATUS[code]
+
+    def body(self) -> dict[str, Any]:
+        return {"error": {"code": self.code, "message": self.message}}
+
+    def headers(self) -> dict[str, str]:
+        """Where the rest of the body is not wanted, the connection ends with the answer."""
+        headers = {}
+        if self.code in ("body_too_large", "receive_timeout"):
+            headers["connection"] = "close"
+        if self.code == "too_many_requests":
+            headers["retry-after"] = str(RETRY_AFTER_S)
+        return headers
+
+
+async def refuse(send: Send, refusal: Refusal) -> None:
+    body = json.dumps(refusal.body()).encode()
+    headers = {"content-type": "application/json", "content-length": str(len(body))}
+    raw = [(k.encode(), v.encode()) for k, v in (headers | refusal.headers()).items()]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Guard:
+    """
+    Limits on the bytes, the time and the number of requests, before the application.
+
+    A body is refused by its Content-Length before a byte of it is read, or counted as it
+    comes. Unfinished *headers* never get here; see the README on what a proxy has to do.
+    """
+
+    def __init__(self, app: App, max_bytes: int, timeout_s: float, admission: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+        self.timeout_s = timeout_s
+        self.admission = admission
+        self.admitted = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif declared_bytes(scope) > self.max_bytes:
+            await refuse(send, self.too_large())
+        elif not scope["path"].startswith("/predict"):
+            await self.answer(scope, receive, send)
+        elif self.admitted >= self.admission:
+            await refuse(send, self.too_many())
+        else:
+            self.admitted += 1
+            try:
+                await self.answer(scope, receive, send)
+            finally:
+                self.admitted -= 1
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer, unless the body or an error of ours decides otherwise."""
+        body = Body(self, receive)
+        started = False
+
+        async def passed_on(message: Message) -> None:
+            nonlocal started
+            # Frameworks turn any error of `receive` into an answer of their own, often a 400.
+            if body.refusal is None or started:
+                started = True
+                await send(message)
+
+        refusal: Refusal | None = None
+        try:
+            await self.app(scope, body.receive, passed_on)
+        except Refusal as error:
+            refusal = error
+        except Exception:
+            log.exception("%s %r failed", scope["method"], scope["path"][:200])
+            refusal = Refusal("internal", "the service failed on this request; its log says why")
+        refusal = body.refusal or refusal
+        if refusal is not None and not started and not body.disconnected:
+            await refuse(send, refusal)
+
+    def too_large(self) -> Refusal:
+        return Refusal(
+            "body_too_large", f"the body is larger than the {self.max_bytes} bytes allowed"
+        )
+
+    def too_many(self) -> Refusal:
+        return Refusal(
+            "too_many_requests",
+            f"{self.admission} requests are being answered; try again in {RETRY_AFTER_S} s",
+        )
+
+
+class Body:
+    """The body of one request as it comes in: its bytes counted, its sender timed."""
+
+    __slots__ = ("deadline", "disconnected", "guard", "more", "received_bytes", "refusal", "source")
+
+    def __init__(self, guard: Guard, source: Receive) -> None:
+        self.guard = guard
+        self.source = source
+        self.received_bytes = 0
+        self.deadline = asyncio.get_running_loop().time() + guard.timeout_s
+        self.more = True
+        self.refusal: Refusal | None = None
+        self.disconnected = False
+
+    async def receive(self) -> Message:
+        if not self.more:  # the framework listens for a disconnect: no deadline for that
+            return await self.source()
+        message = await self.next_message()
+        self.disconnected = message["type"] == "http.disconnect"
+        self.more = message.get("more_body", False)
+        self.received_bytes += len(message.get("body", b""))
+        if self.received_bytes > self.guard.max_bytes:
+            self.refusal = self.guard.too_large()
+            raise self.refusal
+        return message
+
+    async def next_message(self) -> Message:
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                return await self.source()
+        except TimeoutError:
+            self.refusal = Refusal(
+                "receive_timeout", f"the body was not complete after {self.guard.timeout_s:g} s"
+            )
+            raise self.refusal from None
+
+
+def declared_bytes(scope: Scope) -> int:
+    """The Content-Length; both parsers have already refused one that is no number."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value)
+    return 0

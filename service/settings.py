@@ -1,0 +1,176 @@
+"""
+The settings: read once from SERVICE_* variables, on top of a preset.
+
+A preset is a dict of values and a variant is a preset with differences, so that each
+optimization can be measured alone. The README's table is checked against this module.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+PREFIX = "SERVICE_"
+PRESET_NAMES = ("baseline", "seed", "optimized")
+
+
+class SettingsError(Exception):
+    """A setting that cannot be honoured; the message is for the person who set it."""
+
+
+def text() -> Any:
+    return field(metadata={})
+
+
+def choice(*values: str) -> Any:
+    return field(metadata={"choices": values})
+
+
+def number(low: float, high: float) -> Any:
+    return field(metadata={"low": low, "high": high})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One service. Every field is the variable SERVICE_<FIELD>; the presets fill all of them."""
+
+    preset: str = choice(*PRESET_NAMES)
+    host: str = text()
+    port: int = number(0, 65535)
+    track: str = choice("A", "null")
+    json: str = choice("stdlib", "orjson_response", "bytes")
+    imaging: str = choice("pillow", "pillow_simd", "pillow_draft", "turbo")
+    upload: str = choice("form", "direct")
+    middleware: str = choice("decorator", "asgi")
+    loop: str = choice("asyncio", "uvloop")
+    http: str = choice("h11", "httptools")
+    workers: int = number(1, 256)
+    threads: int = number(1, 256)
+    engine_threads: int = number(1, 256)
+    recycle_requests: int = number(0, 10**9)
+    recycle_jitter: int = number(0, 10**9)
+    graceful_s: int = number(0, 3600)
+    keep_alive_s: int = number(1, 3600)
+    backlog: int = number(1, 65535)
+    admission: int = number(1, 10**6)
+    max_bytes: int = number(1, 2**31)
+    max_pixels: int = number(1, 2**31)
+    max_images: int = number(1, 1000)
+    receive_timeout_s: float = number(0.1, 3600)
+    slow_ms: float = number(0, 10**6)
+    log_level: str = choice("debug", "info", "warning", "error")
+
+    def as_variables(self) -> dict[str, Any]:
+        return {PREFIX + name.upper(): value for name, value in asdict(self).items()}
+
+
+def cores() -> int:
+    """CPUs this process may use: its affinity, and the quota of its container if there is one."""
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return allowed if quota == "max" else max(1, min(allowed, int(quota) // int(period)))
+    except (OSError, ValueError):
+        return allowed
+
+
+def preset(name: str, cpus: int) -> dict[str, Any]:
+    """The values of a preset on a machine of so many CPUs."""
+    # What all presets share is what the comparison holds still: the model's threads, the
+    # slots that may run it, the limits and the threshold of the log.
+    shared = {
+        "preset": name,
+        "host": "127.0.0.1",
+        "port": 9600,
+        "track": "A",
+        "threads": cpus,
+        "engine_threads": 1,
+        "graceful_s": 30,
+        "keep_alive_s": 75,
+        "admission": 512,
+        "max_bytes": 50 * 2**20,
+        "max_pixels": 40_000_000,
+        "max_images": 16,
+        "receive_timeout_s": 30.0,
+        "slow_ms": 100.0,
+        "log_level": "info",
+    }
+    return shared | {"baseline": BASELINE, "seed": seed(cpus), "optimized": OPTIMIZED}[name]
+
+
+BASELINE = {
+    "json": "stdlib",
+    "imaging": "pillow",
+    "upload": "form",
+    "middleware": "decorator",
+    "loop": "asyncio",
+    "http": "h11",
+    "workers": 1,
+    "recycle_requests": 0,
+    "recycle_jitter": 0,
+    "backlog": 2048,
+}
+
+OPTIMIZED = {
+    "json": "bytes",
+    "imaging": "turbo",
+    "upload": "direct",
+    "middleware": "asgi",
+    "loop": "uvloop",
+    "http": "httptools",
+    "workers": 1,
+    "recycle_requests": 0,
+    "recycle_jitter": 0,
+    "backlog": 2048,
+}
+
+
+def seed(cpus: int) -> dict[str, Any]:
+    """The recipe of the optimization guide that this project tests, its worker formula included."""
+    return {
+        "json": "orjson_response",
+        "imaging": "pillow_simd",
+        "upload": "form",
+        "middleware": "decorator",
+        "loop": "uvloop",
+        "http": "httptools",
+        "workers": 2 * cpus + 1,
+        "recycle_requests": 10_000,
+        "recycle_jitter": 1_000,
+        "backlog": 4096,
+    }
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """The settings that these variables ask for, or a SettingsError that says what to write."""
+    given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    known = {PREFIX + f.name.upper(): f for f in fields(Settings)}
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+            raise SettingsError(f"{name}: no such setting; the nearest is {near}")
+    wanted = {known[name].name: parse(name, text, known[name]) for name, text in given.items()}
+    return Settings(**preset(wanted.get("preset", "baseline"), cores()) | wanted)
+
+
+def parse(name: str, text: str, declared: Any) -> Any:
+    """The value of one variable, in the type and within the bounds that its field declares."""
+    rule = declared.metadata
+    if choices := rule.get("choices"):
+        if text not in choices:
+            raise SettingsError(f"{name}: found {text!r}; expected one of {', '.join(choices)}")
+        return text
+    if "low" not in rule:
+        return text
+    try:
+        value = declared.type(text)
+    except ValueError:
+        value = None
+    if value is None or not rule["low"] <= value <= rule["high"]:
+        kind = "a whole number" if declared.type is int else "a number"
+        raise SettingsError(
+            f"{name}: found {text!r}; expected {kind} from {rule['low']:g} to {rule['high']:g}"
+        )
+    return value
