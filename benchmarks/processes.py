@@ -75,12 +75,28 @@ class Process:
         """Return the exit status, 128 + n after signal n; None while it runs."""
         return self.popen.poll()
 
+    def listens_on(self, port: int) -> bool:
+        """Whether it is this program that listens there."""
+        if self._identity is None:
+            return False
+        with suppress(psutil.Error):
+            found = self._identity.net_connections(kind="tcp")
+            return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in found)
+        return False
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM to the program, whose business it is to stop its workers."""
+        self._order(b"T")
+
+    def _order(self, order: bytes) -> None:
+        with suppress(OSError):
+            self._control.send(order)
+
     def stop(self, grace_s: float) -> int:
         """Stop it and everything it started; with no time to be graceful, kill at once."""
         for order, wait_s in ((b"T", grace_s), (b"K", START_S)):
             if self.popen.poll() is None and wait_s > 0:
-                with suppress(OSError):
-                    self._control.send(order)
+                self._order(order)
                 with suppress(subprocess.TimeoutExpired):
                     self.popen.wait(wait_s)
         self._control.close()

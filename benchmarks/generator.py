@@ -1,0 +1,142 @@
+"""
+The generator as a process: its command line, its live progress, its summary.
+
+Its interface is that of `triton_bench --json --progress json`; nothing of it is imported.
+"""
+
+import json
+import os
+import selectors
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import PIPE
+from typing import Any
+
+from benchmarks.campaign import Campaign
+from benchmarks.processes import Command, Process, RunError, runner_environment
+from benchmarks.usage import Meter
+
+TICK_S = 0.2
+# Beyond what it was asked to take: connecting, writing the samples, a machine that is busy.
+PATIENCE_S = 60.0
+GRACE_S = 5.0
+
+Progress = dict[str, Any]
+
+
+class GeneratorError(RunError):
+    """A measurement that the generator could not make."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the generator left."""
+
+    code: int = 0
+    stdout: bytes = b""
+    said: list[str] = field(default_factory=list)
+
+    def summary(self) -> dict[str, Any]:
+        """The JSON summary of a measurement; an error with its last words if there is none."""
+        if self.code == 0:
+            try:
+                value = json.loads(self.stdout)
+            except ValueError:
+                value = None
+            if isinstance(value, dict) and "window" in value:
+                return value
+        last = "\n".join(f"    {line}" for line in self.said[-8:]) or "    (it said nothing)"
+        raise GeneratorError(
+            f"the generator ended with status {self.code}; expected 0 and a summary;"
+            f" its last lines:\n{last}"
+        )
+
+
+def program(root: Path) -> Path:
+    """The generator's binary."""
+    path = root / ".tools/bin/triton_bench"
+    if not path.exists():
+        raise RunError(f"{path}: not there; expected the generator; `make build` builds it")
+    return path
+
+
+def arguments(
+    campaign: Campaign, level: str, url: str, *, images: Path, seed: int, samples: Path
+) -> list[str]:
+    """The generator's command line for one repeat."""
+    value = campaign.levels[level]
+    load = ["--clients", f"{value:.0f}"] if campaign.clients else ["--rate", f"{value:g}"]
+    return [
+        *("--url", url),
+        *load,
+        *("--duration", f"{campaign.duration_s:g}s"),
+        *("--warmup", f"{campaign.warmup_s:g}s"),
+        *("--timeout", f"{campaign.timeout_s:g}s"),
+        *("--image" if images.is_file() else "--images", str(images)),
+        *("--body", campaign.body),
+        *("--seed", str(seed)),
+        *("--samples", str(samples)),
+        *("--json", "--progress", "json"),
+    ]
+
+
+def start(command: list[str], root: Path, cpus: tuple[int, ...] | None) -> Process:
+    """Start the generator."""
+    env = runner_environment(**({"GOMAXPROCS": str(len(cpus))} if cpus else {}))
+    return Process(Command(tuple(command), root, env, cpus), stdout=PIPE, stderr=PIPE)
+
+
+def follow(
+    process: Process,
+    limit_s: float,
+    meter: Meter,
+    show: Callable[[Progress], None],
+    check: Callable[[], None],
+) -> Outcome:
+    """
+    Read what the generator says until it ends, and the meter meanwhile.
+
+    `check` raises when the service has ended: what is measured after that is not the service.
+    """
+    outcome, pending = Outcome(), bytearray()
+    deadline = time.monotonic() + limit_s + PATIENCE_S
+    with selectors.DefaultSelector() as selector:
+        for stream in (process.popen.stdout, process.popen.stderr):
+            assert stream is not None
+            selector.register(stream, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select(TICK_S):
+                data = os.read(key.fd, 1 << 16)
+                if not data:
+                    selector.unregister(key.fileobj)
+                elif key.fileobj is process.popen.stdout:
+                    outcome.stdout += data
+                else:
+                    pending += data
+                    _take_lines(pending, outcome, show)
+            meter.read_if_due()
+            check()
+            if time.monotonic() > deadline:
+                raise GeneratorError(f"the generator did not end in {limit_s + PATIENCE_S:g} s")
+    _take_lines(pending + b"\n", outcome, show)
+    meter.read()
+    outcome.code = process.popen.wait()
+    return outcome
+
+
+def _take_lines(pending: bytearray, outcome: Outcome, show: Callable[[Progress], None]) -> None:
+    """Hand each complete line on: progress to the display, anything else to be quoted."""
+    *lines, rest = pending.split(b"\n")
+    pending[:] = rest
+    for line in lines:
+        text = line.decode(errors="replace").strip()
+        try:
+            value = json.loads(text) if text.startswith("{") else None
+        except ValueError:
+            value = None
+        if isinstance(value, dict) and "elapsed_s" in value:
+            show(value)
+        elif text:
+            outcome.said.append(text)

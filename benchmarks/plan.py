@@ -1,0 +1,183 @@
+"""
+What a run is going to do, before it does it: environments, CPUs, how long it will take.
+
+Everything that can be refused is refused here, so that a run that has started can finish.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import environments, machine, probe
+from benchmarks.campaign import Campaign
+from benchmarks.environments import UnavailableError
+from benchmarks.processes import RunError
+from benchmarks.record import Visit
+
+# First guesses for the estimate; the run replaces them by what it sees.
+VISIT_OVERHEAD_S = 0.6
+START_S = 2.5
+# With fewer CPUs than this, sets of their own would leave one of the two starved.
+CPUS_TO_SEPARATE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Pinning:
+    """The CPUs of services and generator; None where all are shared."""
+
+    service: tuple[int, ...] | None
+    generator: tuple[int, ...] | None
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """What run.json says about it."""
+        sets = {"service": self.service, "generator": self.generator}
+        return {**{k: list(v) if v else None for k, v in sets.items()}, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A campaign that can be run here: each variant's environment, and who cannot take part."""
+
+    campaign: Campaign
+    environments: dict[str, str]
+    left_out: dict[str, str]
+
+
+def pin(cores: list[tuple[int, ...]]) -> Pinning:
+    """
+    Give the generator a quarter of the physical cores and the services the rest.
+
+    Whole cores, because two threads of one core slow each other down.
+    """
+    cpus = sum(len(core) for core in cores)
+    if cpus < CPUS_TO_SEPARATE or len(cores) < 2:
+        return Pinning(
+            None,
+            None,
+            f"generator and services share {cpus} CPUs: {CPUS_TO_SEPARATE} on at least 2 cores are"
+            " needed to separate them; each takes time from the other",
+        )
+    count = max(1, len(cores) // 4)
+    generator = tuple(sorted(cpu for core in cores[-count:] for cpu in core))
+    service = tuple(sorted(cpu for core in cores[:-count] for cpu in core))
+    return Pinning(service, generator, "generator and services have cores of their own")
+
+
+def prepare(
+    campaign: Campaign, root: Path, say: Callable[[str], None], *, skip_unavailable: bool = False
+) -> Prepared:
+    """Ask the service about every variant's settings, and make the environments they need."""
+    check_images(campaign, root)
+    chosen: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    for name, variant in campaign.variants.items():
+        if variant.url:
+            continue
+        settings = environments.effective_settings(variant, root)
+        chosen[name] = environments.environment_of(settings)
+        try:
+            environments.make(chosen[name], root, say)
+        except UnavailableError as error:
+            if not skip_unavailable:
+                raise
+            left_out[name] = str(error)
+            say(f"LEFT OUT: variant {name}: {error}")
+    if campaign.reference in left_out:
+        raise RunError(
+            f"{campaign.name}: the reference {campaign.reference!r} cannot run here"
+            f" ({left_out[campaign.reference]}); expected something to compare with;"
+            " choose another reference"
+        )
+    if campaign.copy_name:
+        chosen[campaign.copy_name] = chosen.get(campaign.reference, "default")
+    return Prepared(campaign, chosen, left_out)
+
+
+def check_images(campaign: Campaign, root: Path) -> None:
+    """A campaign without images measures nothing."""
+    if not probe.images_in(root / campaign.images):
+        raise RunError(
+            f"{campaign.name}: images: nothing to send in {campaign.images!r}; expected a folder"
+            " with .jpg, .png or .webp files; correct the path (it is relative to the repository)"
+        )
+
+
+def starts(campaign: Campaign, visits: Iterable[Visit]) -> int:
+    """How many services have to be started for these visits."""
+    ours = [v for v in visits if not campaign.services[v.variant].url]
+    if campaign.restart == "cell":
+        return len(ours)
+    return len({(visit.repeat, visit.variant) for visit in ours})
+
+
+class Clock:
+    """How long the rest takes: first guessed, then learned from what has been seen."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        self._campaign = campaign
+        self._visits: list[float] = []
+        self._starts: list[float] = []
+
+    def saw_visit(self, seconds: float) -> None:
+        """A visit took this long."""
+        self._visits.append(seconds)
+
+    def saw_start(self, seconds: float, services: int) -> None:
+        """Some services were started and stopped in this time."""
+        if services:
+            self._starts.append(seconds / services)
+
+    def left_s(self, visits: list[Visit], running_s: float = 0.0) -> float:
+        """How long these visits take, of which the first has been running for a while."""
+        campaign = self._campaign
+        visit_s = _mean(self._visits, campaign.warmup_s + campaign.duration_s + VISIT_OVERHEAD_S)
+        start_s = _mean(self._starts, START_S)
+        return max(0.0, len(visits) * visit_s + starts(campaign, visits) * start_s - running_s)
+
+
+def _mean(values: list[float], guess: float) -> float:
+    return sum(values) / len(values) if values else guess
+
+
+def describe(campaign: Campaign, visits: list[Visit], pinning: Pinning) -> str:
+    """The plan, for a person."""
+    variants = ", ".join(campaign.variants)
+    if campaign.copy_name:
+        variants += f"; {campaign.copy_name}, a second copy, shows the noise"
+    load = "clients" if campaign.clients else "requests a second"
+    levels = ", ".join(f"{value:g}" for value in campaign.levels.values())
+    seconds = Clock(campaign).left_s(visits)
+    lines = [
+        f"{campaign.name}: {campaign.question or 'no question'}",
+        f"  variants  {variants}",
+        f"  load      {levels} {load}; model {campaign.model}, track {campaign.track}",
+        f"  visits    {len(visits)}: {len(visits) // max(1, campaign.repeats)} cells x"
+        f" {campaign.repeats} repeats of {campaign.duration_s:g} s"
+        f" after {campaign.warmup_s:g} s of warm-up",
+        f"  takes     about {duration(seconds)}",
+        f"  CPUs      {pinning.reason}",
+    ]
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def facts(prepared: Prepared, root: Path) -> dict[str, Any]:
+    """Machine, versions and commit, for run.json."""
+    names = {"default", *prepared.environments.values()}
+    pythons = {name: environments.interpreter(name, root) for name in sorted(names)}
+    return {
+        "machine": machine.facts(),
+        "versions": machine.versions(pythons),
+        "commit": machine.commit(root),
+    }

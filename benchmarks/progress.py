@@ -1,0 +1,111 @@
+"""
+What a person sees of a run: on a terminal a live line under the finished visits, elsewhere one
+plain line for each visit.
+
+The numbers are the generator's, for watching; the analysis computes its own from the samples.
+"""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.plan import duration
+from benchmarks.record import Visit
+
+Remaining = Callable[[float], float]
+
+
+class Display:
+    """Shows one run. Outside a terminal `show` is silent."""
+
+    def __init__(self, title: str, console: Console | None = None) -> None:
+        self._title = title
+        self._console = console or Console(highlight=False, soft_wrap=True, markup=False)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+        self._heading = ""
+        self._remaining: Remaining = lambda _running_s: 0.0
+        self._share = 0.0
+        self._began = time.monotonic()
+
+    def __enter__(self) -> "Display":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self._console.print(text)
+
+    def working(self, text: str) -> None:
+        """What happens between visits."""
+        self._heading = text
+        self._draw("", 0.0)
+
+    def visit(self, visit: Visit, position: int, planned: int, repeats: int, r: Remaining) -> None:
+        """A visit begins."""
+        self._heading = (
+            f"visit {position}/{planned}   repeat {visit.repeat}/{repeats}"
+            f"   {visit.level}   {visit.variant}"
+        )
+        self._remaining, self._share = r, (position - 1) / planned
+        self._began = time.monotonic()
+        self._draw("starting", 0.0)
+
+    def show(self, progress: dict[str, Any]) -> None:
+        """The generator's live numbers."""
+        total = progress.get("total_s") or 0
+        done = min(1.0, (progress.get("elapsed_s") or 0) / total) if total else 0.0
+        numbers = [
+            f"{progress.get('phase', ''):8}",
+            f"{_number(progress.get('rps'))} req/s",
+            f"P50 {_number(progress.get('p50_ms'))} ms",
+            f"P99 {_number(progress.get('p99_ms'))} ms",
+            f"errors {progress.get('errors') or 0}",
+        ]
+        self._draw("   ".join(numbers), done)
+
+    def done(self, visit: Visit, position: int, planned: int, facts: dict[str, Any]) -> None:
+        """A visit has been measured: one line for it."""
+        summary = facts["generator"]
+        counts = summary.get("measured") or {}
+        failed = sum(counts.get(k) or 0 for k in counts if k not in ("issued", "ok"))
+        response = summary.get("response_ms") or {}
+        left = duration(self._remaining(time.monotonic() - self._began))
+        self.say(
+            f"{position:4}/{planned}  r{visit.repeat:02d} {visit.level} {visit.variant:<18}"
+            f" {_number(summary.get('throughput_rps')):>8} req/s"
+            f"  P50 {_number(response.get('p50')):>7} ms  P95 {_number(response.get('p95')):>7} ms"
+            f"  P99 {_number(response.get('p99')):>7} ms  {counts.get('ok', 0)} ok, {failed} failed"
+            + ("" if self._console.is_terminal else f"  about {left} left")
+        )
+
+    def _draw(self, numbers: str, done: float) -> None:
+        if not self._console.is_terminal:
+            return
+        left = duration(self._remaining(time.monotonic() - self._began))
+        line = Table.grid(padding=(0, 2))
+        line.add_row(ProgressBar(total=1.0, completed=done, width=20), Text(numbers))
+        heading = Text(f"{self._title}   {self._heading}   about {left} left", style="bold")
+        self._live.update(Group(heading, line))
+
+
+def _number(value: float | None) -> str:
+    """Three digits that matter; a dash for what was not measured."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,0 +1,229 @@
+"""
+A run: every visit of a campaign, in the recorded order, each one kept as soon as it is complete.
+
+Whatever ends the run early (Ctrl-C, kill, a service that dies, a full disk), the repeats that were
+completed stay, no process stays, and `windtunnel run --resume` makes those that are missing.
+"""
+
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from benchmarks import environments, generator, probe, variants
+from benchmarks.generator import GeneratorError
+from benchmarks.lineup import Lineup
+from benchmarks.plan import Clock, Pinning, Prepared
+from benchmarks.processes import RunError as RunError
+from benchmarks.progress import Display
+from benchmarks.record import FORMAT, SAMPLES, TOOL, Visit
+from benchmarks.recorder import Recorder, disk_full, has_room, now, run_name
+from benchmarks.usage import Meter
+from benchmarks.variants import Address, Request, Service, Target
+
+ATTEMPTS = 2
+
+
+class StoppedError(RunError):
+    """A run that had begun and could not go on."""
+
+
+def create(
+    prepared: Prepared, results: Path, seed: int, pinning: Pinning, facts: dict[str, Any]
+) -> Recorder:
+    """Begin a record: all that is known before the first visit."""
+    campaign = prepared.campaign
+    order = [v for v in campaign.order(seed) if v.variant not in prepared.left_out]
+    name = run_name()
+    run = {
+        "format": FORMAT,
+        "tool": TOOL,
+        "run": name,
+        "status": "running",
+        "started": now(),
+        "finished": None,
+        "campaign": {**campaign.as_dict(), "seed": seed},
+        "order": [[v.variant, v.level, v.repeat] for v in order],
+        **facts,
+        "pinning": pinning.as_dict(),
+        "services": {},
+        "left_out": prepared.left_out,
+        "resumed": [],
+    }
+    return Recorder(results / campaign.name / name, run)
+
+
+class Run:
+    """The visits that are missing from a record, made one after the other."""
+
+    def __init__(
+        self, prepared: Prepared, recorder: Recorder, pinning: Pinning, root: Path, display: Display
+    ) -> None:
+        self._campaign, self._pinning = prepared.campaign, pinning
+        self._recorder, self._root, self._display = recorder, root, display
+        self._program = generator.program(root)
+        self._images = root / self._campaign.images
+        targets = {
+            name: self._target(name, prepared.environments.get(name, "default"))
+            for name in recorder.record.variants
+        }
+        self._lineup = Lineup(targets, self._campaign.restart)
+        self._order = recorder.record.order()
+        self._clock = Clock(self._campaign)
+
+    def _target(self, name: str, environment: str) -> Target:
+        campaign, variant = self._campaign, self._campaign.services[name]
+        image = min(probe.images_in(self._images), key=lambda file: file.stat().st_size)
+        request = Request(image, campaign.body, campaign.timeout_s)
+        if variant.url:
+            return Address(variant, request)
+        python = environments.interpreter(environment, self._root)
+        command = variants.service_command(variant, python, self._root, self._pinning.service)
+        log = self._recorder.path / "logs" / f"{name}.txt"
+        path = variants.predict_path(campaign)
+        return Service(variant, command, request, path, log, environment=environment)
+
+    def execute(self) -> None:
+        """Make every missing visit; the record says how it ended."""
+        missing = self._recorder.record.missing()
+        status = "interrupted"
+        try:
+            with stopped_by_signals():
+                for index, visit in enumerate(missing):
+                    self._start_for(visit, missing[index:])
+                    self._visit(visit, missing[index:])
+            status = "complete"
+        except RunError as error:
+            raise StoppedError(str(error)) from error
+        finally:
+            self._end(status)
+
+    def _end(self, status: str) -> None:
+        """Stop what runs, then write how it ended; a signal meanwhile changes nothing."""
+        with signals_ignored():
+            self._display.working("stopping the services")
+            self._lineup.stop()
+            # On a full disk the status stays "running", which means the same to --resume.
+            with suppress(RunError):
+                finished = now() if status == "complete" else None
+                self._recorder.save(status=status, finished=finished)
+
+    def _start_for(self, visit: Visit, rest: list[Visit]) -> None:
+        started, seconds = self._lineup.prepare(visit, rest, self._display.working)
+        if not started:
+            return
+        self._clock.saw_start(seconds, sum(target.pid is not None for target in started))
+        known = self._recorder.record.run["services"]
+        new = {target.name: target.facts() for target in started if target.name not in known}
+        if new:
+            self._recorder.save(services={**known, **new})
+
+    def _visit(self, visit: Visit, rest: list[Visit]) -> None:
+        position, planned = self._order.index(visit) + 1, len(self._order)
+        self._display.visit(
+            visit, position, planned, self._campaign.repeats, lambda s: self._clock.left_s(rest, s)
+        )
+        began = time.monotonic()
+        facts = self._measure_twice_at_most(visit, position)
+        self._recorder.commit(visit, facts)
+        self._clock.saw_visit(time.monotonic() - began)
+        self._display.done(visit, position, planned, facts)
+
+    def _measure_twice_at_most(self, visit: Visit, position: int) -> dict[str, Any]:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._measure(visit, position)
+            except GeneratorError as error:
+                if not has_room(self._recorder.path):
+                    raise RunError(f"{disk_full(self._recorder.path)}; {error}") from error
+                if attempt == ATTEMPTS:
+                    where = f"{visit.variant} at {visit.level}, repeat {visit.repeat}"
+                    raise RunError(f"{where}: not measured, {attempt} times: {error}") from error
+                self._display.say(f"not measured, once more: {error}")
+        raise AssertionError("unreachable")
+
+    def _measure(self, visit: Visit, position: int) -> dict[str, Any]:
+        """One visit, from an empty folder to the facts of its cell.json."""
+        started, began = now(), time.monotonic()
+        folder = self._recorder.begin(visit)
+        target, campaign = self._lineup.targets[visit.variant], self._campaign
+        arguments = generator.arguments(
+            campaign,
+            visit.level,
+            target.url,
+            images=self._images,
+            seed=self._seed(visit),
+            samples=folder / SAMPLES,
+        )
+        command = [str(self._program), *arguments]
+        process = generator.start(command, self._root, self._pinning.generator)
+        meter = Meter(target.pid, process.pid)
+        try:
+            limit_s = campaign.warmup_s + campaign.duration_s + campaign.timeout_s
+            outcome = generator.follow(
+                process, limit_s, meter, self._display.show, self._lineup.check
+            )
+        finally:
+            process.stop(0)
+        summary = outcome.summary()
+        if not (folder / SAMPLES).exists():
+            raise GeneratorError("the generator wrote no samples; expected one row a request")
+        return {
+            "format": FORMAT,
+            "variant": visit.variant,
+            "level": visit.level,
+            "repeat": visit.repeat,
+            "position": position,
+            "started": started,
+            "wall_s": round(time.monotonic() - began, 3),
+            "generator": summary,
+            **usage(meter, summary),
+        }
+
+    def _seed(self, visit: Visit) -> int:
+        """One seed a block: all its variants are sent the same images in the same order."""
+        drawn = random.Random(
+            f"{self._recorder.record.campaign['seed']} {visit.level} {visit.repeat}"
+        )
+        return drawn.getrandbits(31)
+
+
+def usage(meter: Meter, summary: dict[str, Any]) -> dict[str, Any]:
+    """CPU and memory over the measured window."""
+    window = summary["window"]
+    zero = int(window["start_unix_ns"])
+    edges = zero + int(window["measure_start_ns"]), zero + int(window["measure_end_ns"])
+    return {"service": meter.service(*edges), "machine": meter.machine(*edges)}
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a run like Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _signals(interrupt):
+        yield
+
+
+@contextmanager
+def signals_ignored() -> Iterator[None]:
+    """A second Ctrl-C while services are being stopped must not leave any behind."""
+    with _signals(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _signals(handler: Any) -> Iterator[None]:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
