@@ -1,10 +1,13 @@
 """`serve`: from the settings to a listening server, or to one line that says why not."""
 
+import json
 import os
 import signal
 import socket
 import sys
 import tempfile
+import time
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -14,6 +17,8 @@ from uvicorn.supervisors import Multiprocess
 from service import detection, imaging
 from service.app import READY_FOLDER
 from service.settings import Settings, SettingsError, read
+from service.telemetry import Clock
+from service.tracks import Worker
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -61,6 +66,26 @@ def serve() -> None:
     with tempfile.TemporaryDirectory(prefix="windtunnel-ready-") as folder, listener:
         os.environ[READY_FOLDER] = folder
         run(settings, listener)
+
+
+@app.command(hidden=True)
+def stages(images: Path, model: str = "nano") -> None:
+    """
+    Run the stages without the service: for each line on stdin, one pass over the pictures.
+
+    Each pass prints the CPU milliseconds that a picture cost. What the service takes beyond
+    that is its own overhead (benchmarks/components/overhead.py).
+    """
+    settings = read(os.environ)
+    imaging.prepare(settings.imaging)
+    track = Worker(settings).tracks["A"]
+    pictures = [file.read_bytes() for file in sorted(images.glob("*.jpg"))]
+    for _ in sys.stdin:
+        began = time.process_time()
+        for picture in pictures:
+            track.answer(model, picture, Clock())
+        typer.echo(json.dumps({"cpu_ms": (time.process_time() - began) * 1e3 / len(pictures)}))
+        sys.stdout.flush()
 
 
 def check_model() -> None:

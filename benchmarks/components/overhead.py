@@ -1,0 +1,205 @@
+"""
+What the service costs beyond its stages, as CPU per request, for each preset.
+
+    python -m benchmarks.components.overhead [--model nano] [--rounds 9]
+
+A real service answers one keep-alive client; its CPU is read from /proc. Between its passes
+over the corpus, a second process runs decode, preprocess, inference and postprocess on the
+same pictures, in the same environment, in a tight loop. The overhead is the difference, pass
+by pass, and its median over the rounds. Track `null` measures most of it in another way:
+there the service does everything but those stages.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import IO
+
+import psutil  # type: ignore[import-untyped]
+
+ROOT = Path(__file__).parents[2]
+IMAGES = ROOT / "loadtests/images"
+ENVIRONMENTS = {"baseline": ".venv", "seed": ".venv-simd", "optimized": ".venv"}
+BOUNDARY = "windtunnel-overhead"
+# How many passes over the corpus one round makes: CPU time is read in ticks of 10 ms.
+PASSES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """CPU milliseconds per request."""
+
+    service: float
+    loop: float
+    null: float
+
+
+def multipart(name: str, picture: bytes) -> bytes:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n'
+    body = head.encode() + b"Content-Type: image/jpeg\r\n\r\n" + picture
+    return body + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def environment(preset: str) -> dict[str, str]:
+    """One worker, so that there is one process to read; the other settings are the preset's."""
+    others = {k: v for k, v in os.environ.items() if not k.startswith("SERVICE_")}
+    return others | {
+        "SERVICE_PRESET": preset,
+        "SERVICE_PORT": "0",
+        "SERVICE_WORKERS": "1",
+        "SERVICE_RECYCLE_REQUESTS": "0",
+        "SERVICE_LOG_LEVEL": "error",
+        "SERVICE_SLOW_MS": "1000000",
+    }
+
+
+def program(preset: str) -> list[str]:
+    return [str(ROOT / ENVIRONMENTS[preset] / "bin/python"), "-m", "service"]
+
+
+@contextmanager
+def serving(preset: str) -> Iterator[tuple[HTTPConnection, "psutil.Process"]]:
+    """A service that is ready, and its process."""
+    process = subprocess.Popen(
+        [*program(preset), "serve"],
+        env=environment(preset),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        address = re.search(r"http://(\S+):(\d+)", said)
+        if address is None:
+            raise SystemExit(f"overhead: {preset} did not start: {said.strip()}")
+        yield ready(address[1], int(address[2])), psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def ready(host: str, port: int) -> HTTPConnection:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        connection = HTTPConnection(host, port, timeout=60)
+        try:
+            connection.request("GET", "/readyz")
+            response = connection.getresponse()
+            response.read()
+            if response.status == 200:
+                return connection
+        except (OSError, HTTPException):
+            pass
+        connection.close()
+        time.sleep(0.1)
+    raise SystemExit(f"overhead: {host}:{port} was not ready in 60 s")
+
+
+@contextmanager
+def looping(preset: str, model: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [*program(preset), "stages", str(IMAGES), "--model", model],
+        env=environment(preset),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def loop_ms(process: subprocess.Popen[str]) -> float:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return statistics.mean(one_pass(process.stdin, process.stdout) for _ in range(PASSES))
+
+
+def one_pass(ask: IO[str], told: IO[str]) -> float:
+    ask.write("\n")
+    ask.flush()
+    return float(json.loads(told.readline())["cpu_ms"])
+
+
+def service_ms(
+    connection: HTTPConnection, process: "psutil.Process", path: str, bodies: list[bytes]
+) -> float:
+    """The CPU milliseconds a request took, over some passes through the corpus."""
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    began = sum(process.cpu_times()[:2])
+    for body in bodies * PASSES:
+        connection.request("POST", path, body, headers)
+        response = connection.getresponse()
+        answer = response.read()
+        if response.status != 200:
+            raise SystemExit(f"overhead: {path} answered {response.status}: {answer[:200]!r}")
+    spent: float = sum(process.cpu_times()[:2]) - began
+    return spent * 1e3 / (len(bodies) * PASSES)
+
+
+def measure(model: str, rounds: int) -> dict[str, list[Round]]:
+    """All presets side by side, in turn, so that the machine's moods touch all alike."""
+    bodies = [multipart(f.name, f.read_bytes()) for f in sorted(IMAGES.glob("*.jpg"))]
+    found: dict[str, list[Round]] = {preset: [] for preset in ENVIRONMENTS}
+    with ExitStack() as stack:
+        services = {p: stack.enter_context(serving(p)) for p in ENVIRONMENTS}
+        loops = {p: stack.enter_context(looping(p, model)) for p in ENVIRONMENTS}
+        for number in range(rounds + 1):
+            print(f"round {number} of {rounds}", file=sys.stderr)
+            for preset, (connection, process) in services.items():
+                took = Round(
+                    service_ms(connection, process, f"/predict/{model}", bodies),
+                    loop_ms(loops[preset]),
+                    # Ten times as many: a request without stages is a tick's fraction.
+                    service_ms(connection, process, f"/predict/{model}?track=null", bodies * 10),
+                )
+                if number > 0:  # the first round warms up
+                    found[preset].append(took)
+    return found
+
+
+def table(found: dict[str, list[Round]]) -> str:
+    lines = [
+        "CPU ms per request, median over rounds; in brackets the quartiles of the overhead",
+        "",
+        "| preset | service | stages in a loop | overhead | overhead on track null |",
+        "|---|---|---|---|---|",
+    ]
+    for preset, rounds in found.items():
+        over = [r.service - r.loop for r in rounds]
+        low, middle, high = statistics.quantiles(over, n=4)
+        lines.append(
+            f"| {preset} | {statistics.median(r.service for r in rounds):.2f} "
+            f"| {statistics.median(r.loop for r in rounds):.2f} "
+            f"| {middle:.2f} ({low:.2f} to {high:.2f}) "
+            f"| {statistics.median(r.null for r in rounds):.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--model", default="nano", help="nano, small or medium (default: nano)")
+    parser.add_argument("--rounds", type=int, default=9, help="at least 2 (default: 9)")
+    asked = parser.parse_args()
+    if asked.rounds < 2:
+        parser.error("--rounds: quartiles need at least 2")
+    print(table(measure(asked.model, asked.rounds)))
+
+
+if __name__ == "__main__":
+    main()
