@@ -11,15 +11,16 @@ from typing import Annotated
 import typer
 
 from benchmarks import campaign as campaigns
-from benchmarks import environments, fields, generator, machine, plan, resume
+from benchmarks import fields, generator, machine, plan, resume
 from benchmarks import run as runs
 from benchmarks.campaign import Campaign, CampaignError
+from benchmarks.environments import ROOT
 from benchmarks.plan import Prepared
 from benchmarks.progress import Display
 from benchmarks.record import Record
 from benchmarks.recorder import Recorder, now
 
-RESULTS = environments.ROOT / "benchmarks/results"
+RESULTS = ROOT / "benchmarks/results"
 EXAMPLES = """
 [bold]Examples[/bold]
 
@@ -56,6 +57,9 @@ Only = Annotated[
     typer.Option("--only", metavar="VARIANT", help="Run this variant only; may be repeated."),
 ]
 Results = Annotated[Path, typer.Option("--results", help="Where records go.")]
+Checkout = Annotated[
+    Path, typer.Option("--checkout", help="Run the service of this checkout of the repository.")
+]
 Seed = Annotated[
     int | None,
     typer.Option("--seed", min=0, help="Seed of the order and of the images (default: drawn)."),
@@ -77,14 +81,16 @@ def run(
     results: Results = RESULTS,
     seed: Seed = None,
     skip_unavailable: SkipUnavailable = False,
+    checkout: Checkout = ROOT,
 ) -> None:
     """Run campaigns: every variant at every level of load, and write a record of each request."""
+    checkout = checkout.resolve()
     if resume:
         if only or seed is not None or dry_run:
             raise typer.BadParameter("--resume keeps the recorded plan; give no plan of your own")
-        arguments: list[Path | None] = [*(campaign or [None])]
+        arguments: list[Path | None] = list(campaign) if campaign else [None]
         for argument in arguments:
-            _go_on(argument, results)
+            _go_on(argument, results, checkout)
         return
     if not campaign:
         raise typer.BadParameter(
@@ -96,13 +102,15 @@ def run(
         for each in chosen:
             print(plan.describe(each, each.order(each.seed or 0), pinning))
         return
-    generator.program(environments.ROOT)
-    prepared = [_prepare(each, skip_unavailable) for each in chosen]
+    generator.program(ROOT)
+    prepared = [
+        plan.prepare(each, checkout, _say, skip_unavailable=skip_unavailable) for each in chosen
+    ]
     for index, ready in enumerate(prepared):
         drawn = ready.campaign.seed if ready.campaign.seed is not None else secrets.randbelow(2**31)
-        facts = plan.facts(ready, environments.ROOT)
+        facts = plan.facts(ready, checkout)
         recorder = runs.create(ready, results, drawn, pinning, facts)
-        _execute(ready, recorder, pinning, [str(file) for file in campaign[index + 1 :]])
+        _execute(ready, recorder, pinning, checkout, [str(file) for file in campaign[index + 1 :]])
 
 
 def _read(file: Path, only: list[str] | None, seed: int | None) -> Campaign:
@@ -114,14 +122,10 @@ def _read(file: Path, only: list[str] | None, seed: int | None) -> Campaign:
     return replace(found, seed=seed) if seed is not None else found
 
 
-def _prepare(campaign: Campaign, skip_unavailable: bool) -> Prepared:
-    return plan.prepare(campaign, environments.ROOT, _say, skip_unavailable=skip_unavailable)
-
-
-def _go_on(argument: Path | None, results: Path) -> None:
+def _go_on(argument: Path | None, results: Path, checkout: Path) -> None:
     found: Record = resume.find(argument, results)
-    changed = resume.check_machine(found, environments.ROOT)
-    prepared = _prepare(resume.kept_campaign(found), False)
+    changed = resume.check_machine(found, checkout)
+    prepared = plan.prepare(resume.kept_campaign(found), checkout, _say)
     recorder = Recorder(found.path)
     before = found.run.get("commit")
     if before != changed["commit"]:
@@ -130,11 +134,15 @@ def _go_on(argument: Path | None, results: Path) -> None:
     recorder.save(status="running", finished=None, resumed=resumed)
     done, planned = len(found.completed()), len(found.order())
     _say(f"going on with {found.path}: {done} of {planned} visits are there")
-    _execute(prepared, recorder, plan.pin(machine.cores()), [])
+    _execute(prepared, recorder, plan.pin(machine.cores()), checkout, [])
 
 
 def _execute(
-    prepared: Prepared, recorder: Recorder, pinning: plan.Pinning, later: list[str]
+    prepared: Prepared,
+    recorder: Recorder,
+    pinning: plan.Pinning,
+    checkout: Path,
+    later: list[str],
 ) -> None:
     """Make the missing visits; whatever happens, say where the record is and how to go on."""
     missing = recorder.record.missing()
@@ -142,7 +150,7 @@ def _execute(
     _say(f"  record    {recorder.path}")
     try:
         with Display(prepared.campaign.name) as display:
-            runs.Run(prepared, recorder, pinning, environments.ROOT, display).execute()
+            runs.Run(prepared, recorder, pinning, checkout, display).execute()
     except KeyboardInterrupt:
         print(f"interrupted; {_hint(recorder, later)}", file=sys.stderr)
         raise typer.Exit(130) from None

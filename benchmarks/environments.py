@@ -41,11 +41,11 @@ class UnavailableError(RunError):
     """An environment that cannot be made on this machine as it is."""
 
 
-def effective_settings(variant: Variant, root: Path) -> dict[str, str]:
+def effective_settings(variant: Variant, checkout: Path) -> dict[str, str]:
     """What the service makes of a variant's settings; a setting that it refuses is an error."""
     done = subprocess.run(
         [sys.executable, "-m", "service", "settings"],
-        cwd=root,
+        cwd=checkout,
         env=runner_environment(**variant.environ),
         capture_output=True,
         text=True,

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks import environments, machine, probe
 from benchmarks.campaign import Campaign
-from benchmarks.environments import UnavailableError
+from benchmarks.environments import ROOT, UnavailableError
 from benchmarks.processes import RunError
 from benchmarks.record import Visit
 
@@ -66,19 +66,24 @@ def pin(cores: list[tuple[int, ...]]) -> Pinning:
 
 
 def prepare(
-    campaign: Campaign, root: Path, say: Callable[[str], None], *, skip_unavailable: bool = False
+    campaign: Campaign,
+    checkout: Path,
+    say: Callable[[str], None],
+    *,
+    skip_unavailable: bool = False,
+    home: Path = ROOT,
 ) -> Prepared:
     """Ask the service about every variant's settings, and make the environments they need."""
-    check_images(campaign, root)
+    check_images(campaign)
     chosen: dict[str, str] = {}
     left_out: dict[str, str] = {}
     for name, variant in campaign.variants.items():
         if variant.url:
             continue
-        settings = environments.effective_settings(variant, root)
+        settings = environments.effective_settings(variant, checkout)
         chosen[name] = environments.environment_of(settings)
         try:
-            environments.make(chosen[name], root, say)
+            environments.make(chosen[name], home, say)
         except UnavailableError as error:
             if not skip_unavailable:
                 raise
@@ -95,9 +100,9 @@ def prepare(
     return Prepared(campaign, chosen, left_out)
 
 
-def check_images(campaign: Campaign, root: Path) -> None:
+def check_images(campaign: Campaign) -> None:
     """A campaign without images measures nothing."""
-    if not probe.images_in(root / campaign.images):
+    if not probe.images_in(ROOT / campaign.images):
         raise RunError(
             f"{campaign.name}: images: nothing to send in {campaign.images!r}; expected a folder"
             " with .jpg, .png or .webp files; correct the path (it is relative to the repository)"
@@ -172,12 +177,12 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def facts(prepared: Prepared, root: Path) -> dict[str, Any]:
+def facts(prepared: Prepared, checkout: Path) -> dict[str, Any]:
     """Machine, versions and commit, for run.json."""
     names = {"default", *prepared.environments.values()}
-    pythons = {name: environments.interpreter(name, root) for name in sorted(names)}
+    pythons = {name: environments.interpreter(name, ROOT) for name in sorted(names)}
     return {
         "machine": machine.facts(),
         "versions": machine.versions(pythons),
-        "commit": machine.commit(root),
+        "commit": machine.commit(checkout),
     }

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from benchmarks import environments, generator, probe, variants
+from benchmarks.environments import ROOT
 from benchmarks.generator import GeneratorError
 from benchmarks.lineup import Lineup
 from benchmarks.plan import Clock, Pinning, Prepared
@@ -61,12 +62,17 @@ class Run:
     """The visits that are missing from a record, made one after the other."""
 
     def __init__(
-        self, prepared: Prepared, recorder: Recorder, pinning: Pinning, root: Path, display: Display
+        self,
+        prepared: Prepared,
+        recorder: Recorder,
+        pinning: Pinning,
+        checkout: Path,
+        display: Display,
     ) -> None:
         self._campaign, self._pinning = prepared.campaign, pinning
-        self._recorder, self._root, self._display = recorder, root, display
-        self._program = generator.program(root)
-        self._images = root / self._campaign.images
+        self._recorder, self._checkout, self._display = recorder, checkout, display
+        self._program = generator.program(ROOT)
+        self._images = ROOT / self._campaign.images
         targets = {
             name: self._target(name, prepared.environments.get(name, "default"))
             for name in recorder.record.variants
@@ -81,8 +87,8 @@ class Run:
         request = Request(image, campaign.body, campaign.timeout_s)
         if variant.url:
             return Address(variant, request)
-        python = environments.interpreter(environment, self._root)
-        command = variants.service_command(variant, python, self._root, self._pinning.service)
+        python = environments.interpreter(environment, ROOT)
+        command = variants.service_command(variant, python, self._checkout, self._pinning.service)
         log = self._recorder.path / "logs" / f"{name}.txt"
         path = variants.predict_path(campaign)
         return Service(variant, command, request, path, log, environment=environment)
@@ -160,7 +166,7 @@ class Run:
             samples=folder / SAMPLES,
         )
         command = [str(self._program), *arguments]
-        process = generator.start(command, self._root, self._pinning.generator)
+        process = generator.start(command, ROOT, self._pinning.generator)
         meter = Meter(target.pid, process.pid)
         try:
             limit_s = campaign.warmup_s + campaign.duration_s + campaign.timeout_s
