@@ -107,7 +107,7 @@ func enoughFiles(o *options) error {
 func measure(r *run, stderr *os.File) (*summary, error) {
 	defer r.discard()
 	if r.options.open() {
-		// The pacer's thread keeps its processor while it sleeps; the others need as many as before.
+		// A leader's thread keeps its processor while it sleeps; the others need as many as before.
 		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2) + 1)
 	}
 	r.rows = newCollector(r, r.file)

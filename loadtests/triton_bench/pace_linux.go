@@ -13,22 +13,14 @@ const (
 	prSetTimerSlack = 29
 )
 
-// A pacer waits for points in time on a thread of its own. Go's timers wake up to a millisecond late
-// (they share the network poller's clock), the kernel's default slack adds 50 us; this one sleeps
-// until an absolute time with 1 ns of slack. Make and use it in one goroutine.
-type pacer struct {
-	t0       time.Time
-	zeroNS   int64 // t0 on the kernel's monotonic clock
-	deadline syscall.Timespec
-}
+// A pacer waits for points in time. Go's timers wake up to a millisecond late (they share the network
+// poller's clock) and the kernel's default slack adds 50 us; this one sleeps in the kernel until an
+// absolute time, with 1 ns of slack.
+type pacer struct{ zeroNS int64 } // t0 on the kernel's monotonic clock
 
-func newPacer(t0 time.Time) *pacer {
-	runtime.LockOSThread()
-	syscall.Syscall(syscall.SYS_PRCTL, prSetTimerSlack, 1, 0)
-	return &pacer{t0: t0, zeroNS: monotonicNS() - int64(time.Since(t0))}
+func newPacer(t0 time.Time) pacer {
+	return pacer{monotonicNS() - int64(time.Since(t0))}
 }
-
-func (p *pacer) release() { runtime.UnlockOSThread() }
 
 func monotonicNS() int64 {
 	var now syscall.Timespec
@@ -37,8 +29,10 @@ func monotonicNS() int64 {
 }
 
 // until sleeps until the given time after t0. A signal may cut it short: the caller looks again.
-func (p *pacer) until(atNS int64) {
-	p.deadline = syscall.NsecToTimespec(p.zeroNS + atNS)
-	syscall.Syscall6(syscall.SYS_CLOCK_NANOSLEEP, clockMonotonic, timerAbsolute,
-		uintptr(unsafe.Pointer(&p.deadline)), 0, 0, 0)
+func (p pacer) until(atNS int64) {
+	runtime.LockOSThread() // the slack belongs to the thread
+	defer runtime.UnlockOSThread()
+	syscall.RawSyscall(syscall.SYS_PRCTL, prSetTimerSlack, 1, 0)
+	at := syscall.NsecToTimespec(p.zeroNS + atNS)
+	syscall.Syscall6(syscall.SYS_CLOCK_NANOSLEEP, clockMonotonic, timerAbsolute, uintptr(unsafe.Pointer(&at)), 0, 0, 0)
 }

@@ -11,11 +11,9 @@ import (
 // time and yields for the rest, which is precise and costs a core at high rates.
 type pacer struct{ t0 time.Time }
 
-func newPacer(t0 time.Time) *pacer { return &pacer{t0} }
+func newPacer(t0 time.Time) pacer { return pacer{t0} }
 
-func (p *pacer) release() {}
-
-func (p *pacer) until(atNS int64) {
+func (p pacer) until(atNS int64) {
 	for {
 		left := time.Duration(atNS) - time.Since(p.t0)
 		switch {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,7 @@ type behaviour struct {
 
 func main() {
 	debug.SetGCPercent(800) // a collection is a delay that nobody asked for
+	runtime.GOMAXPROCS(256) // a thread that sleeps in the kernel keeps its processor for a while
 	b := &behaviour{start: time.Now()}
 	listen := flag.String("listen", "127.0.0.1:0", "address; port 0 takes a free one")
 	flag.StringVar(&b.mode, "mode", "constant", "constant, bimodal or freeze")

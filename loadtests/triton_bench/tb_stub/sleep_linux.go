@@ -10,7 +10,7 @@ import (
 const (
 	clockMonotonic  = 1
 	prSetTimerSlack = 29
-	margin          = 60 * time.Microsecond // what waking up takes here; spent spinning instead
+	margin          = 30 * time.Microsecond // what waking up takes here; spent spinning instead
 )
 
 // sleepUntil returns at the given time after start, within microseconds on an idle core: a sleep of
