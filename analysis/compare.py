@@ -186,6 +186,8 @@ def repeats_needed(ratio: Ratio, margin: float) -> int | None:
 
     Settled is an interval that excludes 1, or one inside the margin.
     """
+    if len(ratio.blocks) < 2:
+        return None
     distance = abs(log(ratio.point))
     half = max(distance, log1p(margin) - distance)
     for n in range(len(ratio.blocks) + 1, MOST_REPEATS + 1):

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.latency import AnalysisError
 from benchmarks.record import Record, Visit
 from loadtests import samples
 
-OUTCOMES = ("ok", "http_error", "transport_error", "timeout", "censored")
-COLUMNS = ("due_ns", "sent_ns", "done_ns", "status", "error", "phase")
 MS = 1e6  # nanoseconds
 
 
@@ -56,15 +55,19 @@ def repeats(record: Record) -> Iterator[Repeat]:
 
 def read(record: Record, visit: Visit) -> Repeat:
     data = samples.read(record.samples(visit))
-    column = {name: _numbers(data.table, name) for name in ("due_ns", "sent_ns", "done_ns")}
-    outcome = np.asarray(samples.outcome(data.table))
-    due, sent, done = column["due_ns"], column["sent_ns"], column["done_ns"]
+    window_s = data.window.duration_s
+    if window_s <= 0:
+        raise AnalysisError(
+            f"{record.samples(visit)}: the measured window is {window_s:g} s long;"
+            " expected more than 0; run this repeat again"
+        )
+    due, sent, done = (_numbers(data.table, name) for name in ("due_ns", "sent_ns", "done_ns"))
     start, end = data.window.measure_start_ns, data.window.measure_end_ns
+    outcomes = _outcomes(data.table)
     measured = (due >= start) & (due < end)
-    given_up = (outcome == "timeout") | (outcome == "censored")
-    timed = measured & (given_up | (outcome == "ok"))
-    in_window = (outcome == "ok") & (done >= start) & (done < end)
-    window_s = (end - start) / 1e9
+    given_up = outcomes["timeout"] | outcomes["censored"]
+    timed = measured & (given_up | outcomes["ok"])
+    completed = outcomes["ok"] & (done >= start) & (done < end)
     return Repeat(
         variant=visit.variant,
         level=visit.level,
@@ -73,12 +76,20 @@ def read(record: Record, visit: Visit) -> Repeat:
         service_ms=(done[timed] - sent[timed]) / MS,
         censored=given_up[timed],
         due_s=(due[timed] - start) / 1e9,
-        counts={name: int(np.count_nonzero(measured & (outcome == name))) for name in OUTCOMES},
+        counts={name: int(np.count_nonzero(measured & is_it)) for name, is_it in outcomes.items()},
         window_s=window_s,
-        throughput_rps=float(np.count_nonzero(in_window)) / window_s,
-        send_lag_p99_ms=_send_lag_p99_ms((sent - due)[measured]),
+        throughput_rps=float(np.count_nonzero(completed)) / window_s,
+        send_lag_p99_ms=_send_lag_p99_ms((sent - due)[measured & outcomes["ok"]]),
         facts=record.facts(visit),
     )
+
+
+def _outcomes(table: Any) -> dict[str, NDArray[np.bool_]]:
+    """For each outcome, which rows have it; by number, as a million texts are slow to compare."""
+    encoded = samples.outcome(table).dictionary_encode()
+    numbers, names = encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
+    number_of = {name: number for number, name in enumerate(names)}
+    return {name: numbers == number_of.get(name, -1) for name in samples.OUTCOMES}
 
 
 def _numbers(table: Any, name: str) -> NDArray[np.int64]:

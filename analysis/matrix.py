@@ -147,7 +147,7 @@ def _judged(d: Difference, plan: Plan, adjusted_p: float) -> Difference:
     verdict, reason = judge(
         d.ratio, d.floor, plan.margin, adjusted_p, more_is_better=d.measure == THROUGHPUT
     )
-    undecided = verdict is Verdict.UNRESOLVED and d.ratio is not None and len(d.ratio.blocks) > 1
+    undecided = verdict is Verdict.UNRESOLVED and d.ratio is not None
     needed = repeats_needed(d.ratio, plan.margin) if undecided and d.ratio else None
     return replace(d, adjusted_p=adjusted_p, verdict=verdict, reason=reason, repeats_needed=needed)
 

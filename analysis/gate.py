@@ -1,0 +1,179 @@
+"""
+Does a run keep a policy? One check for each rule, cell and limit.
+
+A limit is kept or broken when the whole 95 % interval lies on one side of it. An interval that
+straddles the limit decides nothing, and neither does a cell that is not there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from analysis.cells import THROUGHPUT, Cell, percentile_key
+from analysis.compare import Bound, Ratio, Value, ratio
+from analysis.comparison import Comparison
+from analysis.latency import AnalysisError
+from analysis.policy import Policy, Rule, nearest
+from analysis.words import (
+    cells_phrase,
+    duration,
+    measure_name,
+    percent,
+    ratio_interval,
+    ratio_point,
+)
+from benchmarks.record import clients_level, rate_level
+
+
+class Outcome(StrEnum):
+    PASS = "PASS"
+    FAIL = "FAIL"
+    CANNOT_TELL = "CANNOT TELL"
+
+
+EXIT_STATUS = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.CANNOT_TELL: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One limit at one cell."""
+
+    outcome: Outcome
+    what: str
+    why: str
+
+
+def percentiles(policy: Policy) -> list[float]:
+    return sorted({float(q) for rule in policy.rule for q in rule.percentiles})
+
+
+def exit_status(checks: list[Check]) -> int:
+    """1 if a limit is broken; else 2 if one cannot be told; else 0."""
+    outcomes = {check.outcome for check in checks}
+    for outcome in (Outcome.FAIL, Outcome.CANNOT_TELL):
+        if outcome in outcomes:
+            return EXIT_STATUS[outcome]
+    return EXIT_STATUS[Outcome.PASS]
+
+
+def run(comparison: Comparison, policy: Policy) -> list[Check]:
+    return [
+        _doubted(check, comparison, policy, variant, level)
+        for rule in policy.rule
+        for variant in _variants(rule, comparison)
+        for level in _levels(rule, comparison)
+        for check in _checks(rule, comparison, variant, level)
+    ]
+
+
+def _variants(rule: Rule, comparison: Comparison) -> tuple[str, ...]:
+    plan = comparison.plan
+    for name in rule.variants:
+        if name not in plan.variants:
+            raise AnalysisError(f"policy: no variant {name!r}; {nearest(name, plan.variants)}")
+    if not rule.variants and not plan.judged:
+        raise AnalysisError(
+            "policy: the record has no variant besides the reference; expected one to judge;"
+            " name it in the rule's variants"
+        )
+    return rule.variants or plan.judged
+
+
+def _levels(rule: Rule, comparison: Comparison) -> tuple[str, ...]:
+    named = (*map(clients_level, map(int, rule.clients)), *map(rate_level, rule.rates))
+    levels = comparison.plan.levels
+    for level in named:
+        if level not in levels:
+            raise AnalysisError(f"policy: no level {level!r}; {nearest(level, levels)}")
+    return named or levels
+
+
+def _checks(rule: Rule, comparison: Comparison, variant: str, level: str) -> Iterator[Check]:
+    place = cells_phrase([(variant, level)], comparison.plan.levels)
+    cell = comparison.matrix.cells.get((variant, level), Cell(variant, level, ()))
+    measures = [percentile_key(q) for q in rule.percentiles]
+    if rule.max_ratio is not None:
+        for measure in measures:
+            yield _ratio(comparison, cell, measure, place, most=rule.max_ratio)
+    if rule.min_throughput_ratio is not None:
+        yield _ratio(comparison, cell, THROUGHPUT, place, least=rule.min_throughput_ratio)
+    if rule.max_ms is not None:
+        for measure in measures:
+            yield _latency(cell, measure, place, rule.max_ms)
+    if rule.max_error_share is not None:
+        yield _errors(cell, place, rule.max_error_share)
+
+
+def _ratio(
+    comparison: Comparison,
+    cell: Cell,
+    measure: str,
+    place: str,
+    *,
+    least: float = 0.0,
+    most: float = float("inf"),
+) -> Check:
+    limit = f"at most {most:g}" if least == 0.0 else f"at least {least:g}"
+    what = f"{measure_name(measure)} ratio of {place} {limit}"
+    found = next(
+        (
+            d
+            for d in comparison.matrix.differences
+            if (d.variant, d.level, d.measure) == (cell.variant, cell.level, measure)
+        ),
+        None,
+    )
+    if found is None:
+        return Check(Outcome.CANNOT_TELL, what, "it is the reference or its copy")
+    if found.ratio is None or len(found.ratio.blocks) < 2:
+        return Check(Outcome.CANNOT_TELL, what, found.reason)
+    why = f"{ratio_point(found.ratio)} {ratio_interval(found.ratio)}"
+    return Check(_side(found.ratio, least, most), what, why)
+
+
+def _side(found: Ratio, least: float, most: float) -> Outcome:
+    """On which side of the limits the interval lies, as far as it is known."""
+    low_known = found.bound is not Bound.AT_MOST
+    high_known = found.bound is not Bound.AT_LEAST
+    if (low_known and found.low > most) or (high_known and found.high < least):
+        return Outcome.FAIL
+    kept_above = least == 0.0 or (low_known and found.low >= least)
+    kept_below = most == float("inf") or (high_known and found.high <= most)
+    return Outcome.PASS if kept_above and kept_below else Outcome.CANNOT_TELL
+
+
+def _latency(cell: Cell, measure: str, place: str, most_ms: float) -> Check:
+    """The interval over repeats, of the geometric mean: the ratio to the limit itself."""
+    what = f"{measure_name(measure)} of {place} at most {duration(most_ms)}"
+    values = [visit.value(measure) for visit in cell.visits]
+    known = [value for value in values if value is not None]
+    if len(known) < 2 or len(known) < len(values):
+        return Check(Outcome.CANNOT_TELL, what, "too few requests or fewer than 2 repeats")
+    found = ratio([(value, Value(most_ms)) for value in known])
+    assert found is not None
+    low, high = duration(found.low * most_ms), duration(found.high * most_ms)
+    sign = "> " if found.bound is Bound.AT_LEAST else ""
+    why = f"{sign}{duration(found.point * most_ms)} [{low}, {high}]"
+    return Check(_side(found, 0.0, 1.0), what, why)
+
+
+def _errors(cell: Cell, place: str, most: float) -> Check:
+    """What happened in this run, without an interval: every request was counted."""
+    what = f"failed requests of {place} at most {percent(most)}"
+    issued = sum(sum(visit.counts.values()) for visit in cell.visits)
+    if not issued:
+        return Check(Outcome.CANNOT_TELL, what, "no request was made")
+    failed = issued - sum(visit.counts["ok"] for visit in cell.visits)
+    outcome = Outcome.PASS if failed <= most * issued else Outcome.FAIL
+    return Check(outcome, what, f"{failed} of {issued} ({percent(failed / issued)})")
+
+
+def _doubted(
+    check: Check, comparison: Comparison, policy: Policy, variant: str, level: str
+) -> Check:
+    """A doubt that the policy names, of this cell or of the reference's, blocks the check."""
+    cells = {(variant, level), (comparison.plan.reference, level)}
+    for doubt in comparison.doubts:
+        if doubt.kind in policy.block_on and (not doubt.cells or cells & set(doubt.cells)):
+            return Check(Outcome.CANNOT_TELL, check.what, f"{check.why}; doubt: {doubt.text}")
+    return check
