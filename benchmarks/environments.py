@@ -85,10 +85,9 @@ def make(environment: str, root: Path, say: Callable[[str], None]) -> None:
     say(f"making {folder.name}: compiling pillow-simd {how}; about half a minute")
     stamp.unlink(missing_ok=True)
     uv = _uv(root)
-    _step(
-        ["venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)], uv, root
-    )
-    # A build made when headers were missing has the same name in the cache: never take it again.
+    # A build from when headers were missing has the same name, installed or in uv's cache: begin
+    # with an empty folder and build anew.
+    _step(["venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], uv, root)
     _step(["cache", "clean", "--quiet", "pillow-simd"], uv, root)
     fast = ["--config-file", "requirements/avx2.toml"] if machine.has_avx2() else []
     lock = ["--python", str(folder), "--require-hashes", "requirements/simd.txt"]
