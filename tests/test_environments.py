@@ -1,0 +1,110 @@
+"""Which environment a variant runs in, and what is said when it cannot be made."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from benchmarks import campaign as campaigns
+from benchmarks import environments, plan
+from benchmarks.campaign import Variant
+from benchmarks.environments import ROOT, UnavailableError
+from benchmarks.processes import RunError
+from tests.tiny import CHECKOUT, HEAD
+
+SIMD = HEAD + (
+    'clients = [1]\n[variants.plain]\nSERVICE_JSON = "bytes"\n'
+    '[variants.simd]\nSERVICE_IMAGING = "pillow_simd"\n'
+)
+
+
+@pytest.fixture
+def no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without a compiler, where the environment has not been made yet."""
+    monkeypatch.setenv("CC", "no-such-compiler")
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    return tmp_path
+
+
+def silent(_text: str) -> None:
+    """Where nobody listens."""
+
+
+def test_the_service_knows_what_a_preset_comes_to() -> None:
+    settings = environments.effective_settings(Variant("mine", preset="seed"), ROOT)
+    assert settings["SERVICE_IMAGING"] == "pillow_simd"
+    assert environments.environment_of(settings) == "simd"
+    own = Variant("mine", preset="seed", settings={"SERVICE_IMAGING": "pillow"})
+    assert environments.environment_of(environments.effective_settings(own, ROOT)) == "default"
+
+
+def test_a_setting_that_the_service_does_not_know_is_refused_before_anything_starts() -> None:
+    for checkout, settings in (
+        (ROOT, {"SERVICE_JSN": "stdlib"}),
+        (CHECKOUT, {"SERVICE_JSN": "stdlib"}),
+    ):
+        with pytest.raises(RunError, match="the service refuses its settings") as error:
+            environments.effective_settings(Variant("mine", settings=settings), checkout)
+        assert "variant 'mine'" in str(error.value)
+        assert "SERVICE_JSON" in str(error.value), "the nearest one is named"
+
+
+def test_the_environment_with_pillow_simd_is_what_it_says(tmp_path: Path) -> None:
+    """`make setup-simd` made it; when its lock has not changed, it is not made again."""
+    said: list[str] = []
+    environments.make("simd", ROOT, said.append)
+    environments.make("simd", ROOT, said.append)
+    assert len(said) in (0, 2), "once made, it is left alone"
+    python = environments.interpreter("simd", ROOT)
+    code = "import PIL; from PIL import features; print(PIL.__version__, features.check('webp'))"
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    version, webp = done.stdout.split()
+    assert version.endswith("post0")
+    assert webp == "True"
+
+
+def test_a_missing_compiler_names_the_packages(no_compiler: Path) -> None:
+    with pytest.raises(UnavailableError) as error:
+        environments.make("simd", no_compiler, silent)
+    assert "cc not found" in str(error.value)
+    assert "apt-get install build-essential libjpeg-dev zlib1g-dev libwebp-dev" in str(error.value)
+    assert "--skip-unavailable" in str(error.value)
+
+
+def test_missing_headers_are_noticed_before_the_build() -> None:
+    compiler = shutil.which("cc")
+    assert compiler
+    assert environments._compiles(compiler, "stdlib.h")
+    assert not environments._compiles(compiler, "webp/no-such-header.h")
+
+
+def test_a_variant_that_cannot_run_is_left_out_only_when_that_was_asked_for(
+    no_compiler: Path,
+) -> None:
+    file = no_compiler / "c.toml"
+    file.write_text(SIMD)
+    campaign = campaigns.read(file)
+    with pytest.raises(UnavailableError):
+        plan.prepare(campaign, CHECKOUT, silent, home=no_compiler)
+    said: list[str] = []
+    ready = plan.prepare(campaign, CHECKOUT, said.append, skip_unavailable=True, home=no_compiler)
+    assert list(ready.left_out) == ["simd"]
+    assert "cc not found" in ready.left_out["simd"]
+    assert any(line.startswith("LEFT OUT: variant simd") for line in said)
+
+
+def test_the_reference_cannot_be_left_out(no_compiler: Path) -> None:
+    file = no_compiler / "c.toml"
+    file.write_text('reference = "simd"\n' + SIMD)
+    with pytest.raises(RunError, match="choose another reference"):
+        plan.prepare(
+            campaigns.read(file), CHECKOUT, silent, skip_unavailable=True, home=no_compiler
+        )
+
+
+def test_a_campaign_without_images_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(SIMD.replace("cat-451x300.jpg", "nothing"))
+    with pytest.raises(RunError, match="images: nothing to send"):
+        plan.prepare(campaigns.read(file), CHECKOUT, silent)

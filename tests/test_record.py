@@ -1,0 +1,209 @@
+"""The record: what is read, what is refused, and that nothing half-written counts."""
+
+import errno
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import record
+from benchmarks.processes import RunError
+from benchmarks.record import Record, RecordError, Visit, clients_level, rate_level
+from benchmarks.recorder import Recorder, explained, run_name, write_json
+
+RUN: dict[str, Any] = {
+    "format": 1,
+    "tool": "windtunnel",
+    "run": "20261123T100000Z-00ff00",
+    "status": "running",
+    "campaign": {
+        "name": "any",
+        "question": "Is it?",
+        "variants": {"a": {"preset": "seed"}, "b": {"url": "http://h/x"}, "c": {"preset": "seed"}},
+        "clients": [1, 8],
+        "rates": [],
+        "repeats": 2,
+        "reference": "a",
+        "aa": "a.aa",
+        "margin": 0.1,
+    },
+    "order": [["b", "c0008", 1], ["a", "c0008", 1], ["a.aa", "c0001", 1]],
+    "left_out": {"c": "no compiler"},
+}
+FIRST, SECOND, THIRD = (Visit(*visit) for visit in RUN["order"])
+
+
+def folder(results: Path, name: str = "20261123T100000Z-00ff00", campaign: str = "any") -> Path:
+    path = results / campaign / name
+    path.mkdir(parents=True)
+    write_json(path / "run.json", {**RUN, "run": name})
+    return path
+
+
+def complete(path: Path, visit: Visit) -> None:
+    recorder = Recorder(path)
+    (recorder.begin(visit) / "samples.parquet").write_bytes(b"PAR1")
+    recorder.commit(visit, {"format": 1, "variant": visit.variant})
+    recorder.close()
+
+
+def test_a_record_says_what_was_planned_and_what_is_there(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    complete(path, SECOND)
+    found = record.load(path)
+    assert (found.name, found.run_id) == ("any", "20261123T100000Z-00ff00")
+    assert (found.question, found.reference, found.aa) == ("Is it?", "a", "a.aa")
+    assert found.variants == ["a", "b", "a.aa"], "the one that was left out is not a variant"
+    assert found.levels == ["c0001", "c0008"]
+    assert (found.repeats, found.margin, found.status) == (2, 0.1, "running")
+    assert found.completed() == [SECOND]
+    assert found.missing() == [FIRST, THIRD]
+    assert found.facts(SECOND) == {"format": 1, "variant": "a"}
+    assert found.samples(SECOND) == path / "cells/a/c0008/r01/samples.parquet"
+    with pytest.raises(RecordError, match="--resume"):
+        found.samples(FIRST)
+
+
+def test_of_a_campaign_or_results_folder_the_newest_run_is_read(tmp_path: Path) -> None:
+    folder(tmp_path, "20261123T100000Z-000001")
+    newer = folder(tmp_path, "20261123T100001Z-000000")
+    newest = folder(tmp_path, "20261124T000000Z-000000", "other")
+    assert record.load(tmp_path / "any").path == newer
+    assert record.load(tmp_path).path == newest
+    assert record.load(newer / "run.json").path == newer
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "empty; expected JSON"),
+        (json.dumps(RUN)[:200], "damaged or cut short"),
+        ("[1, 2]", "no format number"),
+        ('{"format": true, "tool": "windtunnel"}', "no format number"),
+        ('{"format": 2, "tool": "windtunnel"}', "format 2; this windtunnel reads 1 to 1"),
+        ('{"format": 1, "tool": "k6"}', "written by 'k6'"),
+        ('{"format": 1, "runs": []}', "written by 'another program'"),
+        (json.dumps({**RUN, "order": None}), "'order' is None; expected list"),
+        (json.dumps({**RUN, "campaign": {}}), "'name' is None; expected str"),
+        (json.dumps({**RUN, "status": "done"}), "status is 'done'; expected running"),
+        (json.dumps({**RUN, "order": [["a", 1]]}), "other things than [variant, level, repeat]"),
+    ],
+)
+def test_a_file_that_is_not_a_record_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(RecordError) as error:
+        record.load(tmp_path)
+    assert message in str(error.value)
+    assert str(tmp_path / "run.json") in str(error.value)
+
+
+def test_a_binary_or_missing_record_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes(b"\xff\xfe\x00PAR1")
+    with pytest.raises(RecordError, match="cannot be read"):
+        record.load(tmp_path)
+    with pytest.raises(RecordError, match="no such folder"):
+        record.load(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RecordError, match=r"no run\.json here or below"):
+        record.load(tmp_path / "empty")
+
+
+def test_damaged_facts_of_a_repeat_are_an_error_not_a_gap(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    complete(path, FIRST)
+    (path / FIRST.folder / "cell.json").write_text('{"format": 1, "gen')
+    with pytest.raises(RecordError, match="cut short"):
+        record.load(path).facts(FIRST)
+
+
+def test_a_repeat_counts_only_with_both_its_files(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    complete(path, FIRST)
+    (path / FIRST.folder / "samples.parquet").unlink()
+    assert record.load(path).completed() == []
+    complete(path, FIRST)
+    assert record.load(path).completed() == [FIRST]
+
+
+def test_levels_sort_by_name_as_by_load() -> None:
+    names = [rate_level(rate) for rate in (0.5, 2, 2.25, 10, 150)]
+    assert names == ["q0000.5", "q0002", "q0002.25", "q0010", "q0150"] == sorted(names)
+    assert [clients_level(n) for n in (1, 256)] == ["c0001", "c0256"]
+    assert run_name() > "20260101T000000Z-ffffff"
+
+
+def test_a_repeat_that_was_being_written_is_nothing_and_is_swept_away(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    recorder = Recorder(path)
+    partial = recorder.begin(FIRST)
+    (partial / "samples.parquet").write_bytes(b"PAR1")
+    (partial / "cell.json").write_text("{}")
+    assert record.load(path).completed() == []
+    recorder.close()
+    Recorder(path).close()
+    assert not partial.exists()
+
+
+def test_a_repeat_is_never_kept_twice(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    complete(path, FIRST)
+    recorder = Recorder(path)
+    (recorder.begin(FIRST) / "samples.parquet").write_bytes(b"second")
+    with pytest.raises(RunError, match="never measured twice"):
+        recorder.commit(FIRST, {"format": 1})
+    recorder.close()
+    assert record.load(path).samples(FIRST).read_bytes() == b"PAR1"
+
+
+def test_a_record_has_one_writer_and_the_lock_ends_with_its_process(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    holder = (
+        "import sys, pathlib; from benchmarks.recorder import Recorder;"
+        " kept = Recorder(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holder, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parent.parent,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(RunError, match="another runner is writing this record"):
+            Recorder(path)
+        process.kill()
+    Recorder(path).close()
+
+
+def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path: Path) -> None:
+    """/dev/full answers every write with ENOSPC, as a full disk does."""
+    write_json(tmp_path / "run.json", {"format": 1})
+    (tmp_path / ".run.json.partial").symlink_to("/dev/full")
+    with pytest.raises(RunError, match="no space left on the disk"), explained(tmp_path):
+        write_json(tmp_path / "run.json", {"format": 2})
+    assert record.read_json(tmp_path / "run.json") == {"format": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(RunError, match="choose another with --results"):
+        Recorder(tmp_path / "results/any/run", RUN)
+    with pytest.raises(RunError, match="no space"), explained(tmp_path):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+
+def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    recorder = Recorder(path)
+    recorder.save(status="complete", finished="2026-11-23T10:00:00Z")
+    recorder.close()
+    moved = tmp_path / "moved"
+    shutil.move(path, moved)
+    found: Record = record.load(moved)
+    assert found.status == "complete"
+    assert found.run_id == "20261123T100000Z-00ff00", "a record keeps its name when it is moved"
