@@ -125,6 +125,8 @@ class Guard:
         except Refusal as error:
             refusal = error
         except Exception:
+            if body.disconnected:  # the framework's way to say that nobody waits any more
+                return
             log.exception("%s %r failed", scope["method"], scope["path"][:200])
             refusal = Refusal("internal", "the service failed on this request; its log says why")
         refusal = body.refusal or refusal

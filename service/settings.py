@@ -97,7 +97,7 @@ def preset(name: str, cpus: int) -> dict[str, Any]:
         "slow_ms": 100.0,
         "log_level": "info",
     }
-    return shared | {"baseline": BASELINE, "seed": seed(cpus), "optimized": OPTIMIZED}[name]
+    return shared | {"baseline": BASELINE, "seed": seed(cpus), "optimized": optimized(cpus)}[name]
 
 
 BASELINE = {
@@ -113,18 +113,22 @@ BASELINE = {
     "backlog": 2048,
 }
 
-OPTIMIZED = {
-    "json": "bytes",
-    "imaging": "turbo",
-    "upload": "direct",
-    "middleware": "asgi",
-    "loop": "uvloop",
-    "http": "httptools",
-    "workers": 1,
-    "recycle_requests": 0,
-    "recycle_jitter": 0,
-    "backlog": 2048,
-}
+
+def optimized(cpus: int) -> dict[str, Any]:
+    return {
+        "json": "bytes",
+        "imaging": "turbo",
+        "upload": "direct",
+        "middleware": "asgi",
+        "loop": "uvloop",
+        "http": "httptools",
+        # One for each CPU, because a process answers on one at a time; with a slot for each
+        # CPU in every one of them, the worker that got more of the connections uses them all.
+        "workers": cpus,
+        "recycle_requests": 0,
+        "recycle_jitter": 0,
+        "backlog": 2048,
+    }
 
 
 def seed(cpus: int) -> dict[str, Any]:

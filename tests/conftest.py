@@ -1,7 +1,14 @@
 """Fixtures that more than one test module needs: real programs, real servers."""
 
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -13,3 +20,72 @@ def triton_bench() -> Path:
     program = ROOT / ".tools/bin/triton_bench"
     assert program.exists(), f"{program} is missing: run `make build`"
     return program
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service, as `python -m service serve` started it."""
+
+    url: str
+    pid: int
+    log: Path
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=60)
+
+
+def service_program(settings: dict[str, str]) -> list[str]:
+    """The seed's recipe needs pillow-simd, which has an environment of its own."""
+    simd = settings.get("SERVICE_PRESET") == "seed"
+    python = ROOT / (".venv-simd" if simd else ".venv") / "bin/python"
+    assert python.exists(), f"{python} is missing: run `make setup{'-simd' if simd else ''}`"
+    return [str(python), "-m", "service", "serve"]
+
+
+def service_environment(settings: dict[str, str]) -> dict[str, str]:
+    others = {k: v for k, v in os.environ.items() if not k.startswith("SERVICE_")}
+    return others | {"SERVICE_PORT": "0"} | settings
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the service died: {log.read_text()}"
+        address = re.search(r"http://[^\s,]+", log.read_text())
+        if address is not None:
+            try:
+                if httpx.get(f"{address[0]}/readyz", timeout=5).status_code == 200:
+                    return address[0]
+            except httpx.TransportError:
+                pass
+        time.sleep(0.05)
+    raise AssertionError(f"the service was not ready in 60 s: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
+    """Start a service with these settings (`SERVICE_` left out), or give the one that has them."""
+    started: dict[tuple[tuple[str, str], ...], Service] = {}
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start(**settings: str) -> Service:
+        key = tuple(sorted(settings.items()))
+        if key not in started:
+            log = tmp_path_factory.mktemp("service") / "log"
+            variables = {f"SERVICE_{name}": value for name, value in settings.items()}
+            with log.open("wb") as sink:
+                process = subprocess.Popen(
+                    service_program(variables),
+                    env=service_environment(variables),
+                    cwd=ROOT,
+                    stderr=sink,
+                )
+            processes.append(process)
+            started[key] = Service(wait_until_ready(process, log), process.pid, log)
+        return started[key]
+
+    yield start
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        assert process.wait(30) == 0
