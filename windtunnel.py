@@ -20,12 +20,20 @@ from loadtests.samples import SamplesError
 from service.settings import SettingsError
 
 ERRORS = (AnalysisError, CampaignError, RecordError, RunError, SamplesError, SettingsError)
-EPILOG = "Example: windtunnel run benchmarks/campaigns/demo.toml, then windtunnel compare"
+EXAMPLES = """
+Examples
+
+windtunnel run benchmarks/campaigns/demo.toml
+
+windtunnel compare          (the newest record)
+
+windtunnel gate benchmarks/results/demo --policy benchmarks/policies/demo.toml
+"""
 
 app = typer.Typer(
     name="windtunnel",
     help="Which variant of an HTTP inference service is faster, by how much, and how sure is it?",
-    epilog=EPILOG,
+    epilog=EXAMPLES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

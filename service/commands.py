@@ -20,7 +20,9 @@ from service.settings import Settings, SettingsError, read
 from service.telemetry import Clock
 from service.tracks import Worker
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="The object-detection service under test.", no_args_is_help=True, add_completion=False
+)
 
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -29,11 +31,6 @@ LOGGING: dict[str, Any] = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
 }
-
-
-@app.callback()
-def service() -> None:
-    """The object-detection service under test."""
 
 
 @app.command()
@@ -66,6 +63,21 @@ def serve() -> None:
     with tempfile.TemporaryDirectory(prefix="windtunnel-ready-") as folder, listener:
         os.environ[READY_FOLDER] = folder
         run(settings, listener)
+
+
+@app.command()
+def settings() -> None:
+    """
+    Print the settings that the SERVICE_* variables come to, as JSON, and start nothing.
+
+    Example: SERVICE_PRESET=seed windtunnel settings
+    """
+    try:
+        found = read(os.environ)
+    except SettingsError as error:
+        typer.echo(f"settings: {error}", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(json.dumps(found.as_variables(), indent=2))
 
 
 @app.command(hidden=True)
