@@ -12,7 +12,7 @@ import typer
 import analysis.commands
 import benchmarks.commands
 import service.commands
-from analysis.frames import AnalysisError
+from analysis.latency import AnalysisError
 from benchmarks.campaign import CampaignError
 from benchmarks.record import RecordError
 from benchmarks.run import RunError
@@ -27,7 +27,7 @@ windtunnel run benchmarks/campaigns/demo.toml
 
 windtunnel compare          (the newest record)
 
-windtunnel gate benchmarks/results/demo --policy benchmarks/policies/demo.toml
+windtunnel gate benchmarks/results/demo --policy benchmarks/policies/example.toml
 """
 
 app = typer.Typer(
