@@ -98,7 +98,8 @@ class Campaign:
 
         If the reference is not among them, the first that is left takes its place, without A/A.
         """
-        kept = {name: self.variants[name] for name in self.variants if name in set(names)}
+        chosen = set(names)
+        kept = {name: self.variants[name] for name in self.variants if name in chosen}
         if self.reference in kept:
             return replace(self, variants=kept)
         return replace(self, variants=kept, reference=next(iter(kept)), aa=False)

@@ -134,8 +134,12 @@ class Run:
             visit, position, planned, self._campaign.repeats, lambda s: self._clock.left_s(rest, s)
         )
         began = time.monotonic()
-        facts = self._measure_twice_at_most(visit, position)
-        self._recorder.commit(visit, facts)
+        try:
+            facts = self._measure_twice_at_most(visit, position)
+            self._recorder.commit(visit, facts)
+        except BaseException:
+            self._recorder.discard(visit)
+            raise
         self._clock.saw_visit(time.monotonic() - began)
         self._display.done(visit, position, planned, facts)
 

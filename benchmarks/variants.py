@@ -168,7 +168,7 @@ class Service:
         assert self._process, "start() comes first"
         while (code := self._process.poll()) is None:
             # Somebody else's service may answer on a port that was taken from ours.
-            if probe.is_open(f"{self.address}/readyz") and self._process.listens_on(self._port):
+            if self._process.listens_on(self._port) and probe.is_open(f"{self.address}/readyz"):
                 return None
             if time.monotonic() > deadline:
                 raise RunError(

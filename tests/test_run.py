@@ -1,0 +1,323 @@
+"""
+Runs from end to end: the real generator against real processes, interrupted in every way.
+
+Most use a service of a few lines, because what is tested is the runner; the last ones use ours.
+"""
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmarks import record
+from benchmarks.record import Record
+from loadtests import samples
+from tests.data.tiny_checkout.service.__main__ import Handler
+from tests.tiny import CHECKOUT, HEAD, ROOT, await_gone, campaign
+
+WINDTUNNEL = [str(Path(sys.executable).with_name("windtunnel")), "run"]
+LONG = "clients = [2]\nrepeats = 3\nduration_s = 0.6\n"
+
+
+def command(results: Path, *arguments: object, checkout: Path = CHECKOUT) -> list[str]:
+    own = ["--results", str(results), "--checkout", str(checkout)]
+    return [*WINDTUNNEL, *own, *map(str, arguments)]
+
+
+def run(
+    results: Path, *arguments: object, expect: int = 0, checkout: Path = CHECKOUT
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command(results, *arguments, checkout=checkout),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=100,
+    )
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done
+
+
+def start(results: Path, *arguments: object, checkout: Path = CHECKOUT) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(results, *arguments, checkout=checkout),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+def family(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+def until(condition: Callable[[], bool], seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def repeats(results: Path) -> list[Path]:
+    return sorted(results.glob("*/*/cells/*/*/r*"))
+
+
+def in_mid_visit(results: Path, completed: int) -> Callable[[], bool]:
+    """Some visits are complete and another is being measured."""
+    return lambda: (
+        len(repeats(results)) >= completed and any(results.glob("*/*/cells/*/*/.*.partial/*"))
+    )
+
+
+def fingerprint(path: Path) -> dict[str, tuple[int, int]]:
+    """Which files there are; a repeat that was run twice has other ones."""
+    stats = {str(f): f.stat() for f in path.rglob("*.parquet")}
+    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
+
+
+def check_whole(found: Record) -> None:
+    assert found.status == "complete"
+    assert found.missing() == []
+    for visit in found.completed():
+        rows = samples.read(found.samples(visit)).table
+        summary = found.facts(visit)["generator"]
+        assert rows.num_rows == summary["accounting"]["issued"] > 0
+    assert not list(found.path.glob("cells/*/*/.*"))
+
+
+def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
+    done = run(tmp_path / "results", campaign(tmp_path), "--seed", 7)
+    found = record.load(tmp_path / "results/tiny")
+    check_whole(found)
+    assert found.question == "Which of two tiny services is faster?"
+    assert found.variants == ["one", "two", "one.aa"]
+    assert len(found.completed()) == 3 * 2 * 2
+    assert found.run["finished"] >= found.run["started"]
+    assert found.campaign["seed"] == 7
+    assert found.run["services"]["two"]["settings"] == {"SERVICE_JSON": "bytes"}
+    assert found.run["services"]["two"]["health"]["pid"] > 0
+    assert found.run["pinning"]["reason"]
+    assert (found.path / "logs/one.aa.txt").read_text().count("tiny: starting") == 2
+    lines = [line for line in done.stdout.splitlines() if " r0" in line]
+    assert len(lines) == 12, "one line a visit where there is no terminal"
+    assert f"windtunnel compare {found.path}" in done.stdout
+
+
+def test_visits_are_made_in_the_recorded_order_and_say_what_they_used(tmp_path: Path) -> None:
+    run(tmp_path / "results", campaign(tmp_path, two="workers"))
+    found = record.load(tmp_path / "results")
+    facts = [found.facts(visit) for visit in found.order()]
+    assert [fact["position"] for fact in facts] == list(range(1, 13))
+    started = [fact["generator"]["started_unix_ns"] for fact in facts]
+    assert started == sorted(started)
+    for fact, visit in zip(facts, found.order(), strict=True):
+        assert fact["generator"]["clients"] == int(visit.level[1:])
+        assert len(fact["service"]["pids"]) == (3 if visit.variant == "two" else 1)
+        assert 0 < fact["service"]["cpu_s"] < 2
+        assert fact["service"]["rss_max_bytes"] > 1 << 20
+        assert 0 < fact["machine"]["busy_share"] <= 1
+    seeds = {(v.level, v.repeat): set[int]() for v in found.order()}
+    for fact, visit in zip(facts, found.order(), strict=True):
+        seeds[visit.level, visit.repeat].add(fact["generator"]["seed"])
+    assert all(len(block) == 1 for block in seeds.values()), "a block is sent the same images"
+
+
+def test_the_plan_can_be_seen_before(tmp_path: Path) -> None:
+    done = run(tmp_path / "results", "--dry-run", campaign(tmp_path), "--only", "two")
+    assert "4 x 2" not in done.stdout
+    assert "4: 2 cells x 2 repeats" in done.stdout
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "kill")])
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    tmp_path: Path, number: int, name: str
+) -> None:
+    results = tmp_path / "results"
+    file = campaign(tmp_path, two="workers", more=LONG)
+    runner = start(results, file)
+    until(in_mid_visit(results, 2))
+    children = family(runner.pid)
+    assert len(children) >= 3
+    runner.send_signal(number)
+    _, said = runner.communicate(timeout=30)
+    assert runner.returncode == 130
+    assert await_gone(children) == []
+    found = record.load(results)
+    assert found.status == "interrupted"
+    assert f"windtunnel run --resume {found.path}" in said
+    assert f"{len(found.completed())} of 9 visits are kept" in said
+    kept = fingerprint(found.path)
+    assert len(kept) >= 2
+
+    run(results, "--resume", *([file] if name == "kill" else []))
+    again = record.load(results)
+    assert again.path == found.path, "it is the same run"
+    check_whole(again)
+    assert kept.items() <= fingerprint(again.path).items(), "no repeat was run twice"
+    assert again.order() == found.order()
+    assert len(again.run["resumed"]) == 1
+
+
+def test_after_kill_9_nothing_runs_and_nothing_half_written_counts(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    runner = start(results, campaign(tmp_path, two="workers", more=LONG))
+    until(in_mid_visit(results, 1))
+    children = family(runner.pid)
+    names = {process.name() for process in children}
+    assert "triton_bench" in names, "it is killed while a generator runs"
+    runner.kill()
+    runner.communicate(timeout=10)
+    assert await_gone(children) == []
+    found = record.load(results)
+    assert found.status == "running"
+    assert list(found.path.glob("cells/*/*/.*.partial"))
+    kept = fingerprint(found.path / "cells")
+    complete = {name: value for name, value in kept.items() if ".partial" not in name}
+    run(results, "--resume", found.path)
+    check_whole(record.load(results))
+    assert complete.items() <= fingerprint(found.path / "cells").items()
+
+
+def test_a_record_has_one_runner(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    runner = start(results, campaign(tmp_path, more=LONG))
+    until(in_mid_visit(results, 0))
+    second = run(results, "--resume", expect=2)
+    assert "another runner is writing this record" in second.stderr
+    runner.send_signal(signal.SIGINT)
+    runner.communicate(timeout=30)
+
+
+def test_a_service_that_dies_in_mid_run_stops_it_without_loss(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    done = run(results, campaign(tmp_path, two="die_late", more=LONG), expect=1)
+    assert "variant 'two': the service ended with status 9 while it was measured" in done.stderr
+    assert "    tiny: CUDA out of memory, says nobody" in done.stderr
+    assert "Traceback" not in done.stderr
+    found = record.load(results)
+    assert found.status == "interrupted"
+    assert f"windtunnel run --resume {found.path}" in done.stderr
+    assert not any(visit.variant == "two" for visit in found.completed())
+    assert not list(found.path.glob("cells/*/*/.*"))
+
+
+def test_a_service_that_dies_at_start_stops_the_run_with_its_last_lines(tmp_path: Path) -> None:
+    done = run(tmp_path / "results", campaign(tmp_path, two="die"), expect=1)
+    assert "variant 'two': the service ended with status 3 before it was ready" in done.stderr
+    assert "    tiny: no model at /nowhere" in done.stderr
+    assert record.load(tmp_path / "results").completed() == []
+
+
+def test_nothing_starts_when_a_setting_or_key_is_wrong(tmp_path: Path) -> None:
+    file = campaign(tmp_path)
+    text = file.read_text()
+    file.write_text(text.replace('SERVICE_JSON = "bytes"', 'SERVICE_JSN = "bytes"', 1))
+    done = run(tmp_path / "results", file, expect=2)
+    assert "the service refuses its settings: settings: unknown SERVICE_JSN" in done.stderr
+    file.write_text(text.replace("repeats", "repeets"))
+    done = run(tmp_path / "results", file, expect=2)
+    assert "unknown key 'repeets'" in done.stderr
+    assert "did you mean 'repeats'?" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_run_is_not_resumed_with_another_campaign(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    file = campaign(tmp_path, two="die")
+    run(results, file, expect=1)
+    campaign(tmp_path, two="bytes")
+    done = run(results, "--resume", file, expect=2)
+    assert "differs from the campaign of" in done.stderr
+    assert "in variants" in done.stderr
+    nothing = run(tmp_path / "empty", "--resume", expect=2)
+    assert "no unfinished run" in nothing.stderr
+
+
+def limit_files() -> None:
+    """What a full disk does to a file of some size: the write fails."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+
+
+def test_samples_that_cannot_be_written_are_not_a_repeat(tmp_path: Path) -> None:
+    file = campaign(tmp_path, more="clients = [4]\nrepeats = 1\nduration_s = 2\n")
+    runner = subprocess.Popen(
+        ["bash", "-c", 'ulimit -f 12; exec "$@"', "limited", *command(tmp_path / "results", file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    out, said = runner.communicate(timeout=60)
+    assert runner.returncode == 1, out + said
+    found = record.load(tmp_path / "results")
+    assert found.status == "interrupted"
+    assert found.completed() == []
+    assert not list(found.path.glob("cells/*/*/*"))
+    assert "not measured, 2 times" in said
+
+
+def test_a_url_is_a_variant_and_a_generator_that_measured_nothing_is_no_repeat(
+    tmp_path: Path,
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        file = tmp_path / "url.toml"
+        url = f"http://127.0.0.1:{server.server_port}/detect"
+        more = "rates = [50]\nrepeats = 1\nduration_s = 0.5\naa = false\n"
+        file.write_text(f'{HEAD}{more}[variants.here]\nurl = "{url}"\n')
+        run(tmp_path / "results", file)
+        server.shutdown()
+        thread.join()
+    found = record.load(tmp_path / "results")
+    check_whole(found)
+    assert found.levels == ["q0050"]
+    (visit,) = found.completed()
+    assert found.facts(visit)["service"] is None
+    assert found.run["services"]["here"]["url"] == url
+    done = run(tmp_path / "results", file, expect=1)
+    assert "variant 'here'" in done.stderr
+    assert "no answer" in done.stderr
+
+
+def test_our_own_service_runs_the_smoke_campaign(tmp_path: Path) -> None:
+    file = ROOT / "benchmarks/campaigns/smoke.toml"
+    run(tmp_path, file, checkout=ROOT)
+    found = record.load(tmp_path)
+    check_whole(found)
+    health = found.run["services"]["optimized"]["health"]
+    assert health["settings"]["SERVICE_PRESET"] == "optimized"
+    for visit in found.completed():
+        summary = found.facts(visit)["generator"]
+        assert summary["measured"]["ok"] == summary["measured"]["issued"] > 0
+
+
+def test_the_workers_of_our_service_do_not_outlive_a_killed_runner(tmp_path: Path) -> None:
+    file = tmp_path / "workers.toml"
+    more = "clients = [2]\nrepeats = 1\nduration_s = 20\naa = false\ntrack = 'null'\n"
+    file.write_text(
+        f'{HEAD}{more}[variants.two]\npreset = "optimized"\nSERVICE_WORKERS = 2\n'
+        "SERVICE_TRACK = 'null'\n"
+    )
+    runner = start(tmp_path, file, checkout=ROOT)
+    until(in_mid_visit(tmp_path, 0), 60)
+    children = family(runner.pid)
+    services = [p for p in children if "serve" in p.cmdline()]
+    assert any(len(p.children()) >= 2 for p in services), "uvicorn has started its workers"
+    runner.kill()
+    runner.communicate(timeout=10)
+    assert await_gone(children) == []
+    assert json.loads((record.load(tmp_path).path / "run.json").read_text())["status"] == "running"
