@@ -1,0 +1,1 @@
+"""The load generators, and the file of samples that they write."""

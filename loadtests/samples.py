@@ -1,0 +1,216 @@
+"""
+The sample file: one row for each request, written by the load generators and read by the analysis.
+
+Times are nanoseconds since the generator's t0, on its monotonic clock. The columns are explained in
+`loadtests/README.md`; SCHEMA is what the file must hold. History of VERSION: 1, the first.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+VERSION = "1"
+VERSION_KEY = b"windtunnel.samples"
+WINDOW_KEY = b"windtunnel.window"
+
+# In the order in which a request passes them; `queue` is the wait for a worker thread.
+STAGES = ("queue", "receive", "decode", "preprocess", "infer", "postprocess", "serialize")
+
+ERRORS = ("", "connect", "reset", "closed", "protocol", "timeout", "censored")
+PHASES = ("warmup", "measure")
+OUTCOMES = ("ok", "http_error", "transport_error", "timeout", "censored")
+
+_NAME = pa.dictionary(pa.int32(), pa.string())
+
+SCHEMA = pa.schema(
+    [
+        pa.field("due_ns", pa.int64(), nullable=False),
+        pa.field("sent_ns", pa.int64(), nullable=False),
+        pa.field("first_byte_ns", pa.int64()),
+        pa.field("done_ns", pa.int64(), nullable=False),
+        pa.field("status", pa.int32(), nullable=False),
+        pa.field("error", _NAME, nullable=False),
+        pa.field("bytes_in", pa.int64(), nullable=False),
+        pa.field("bytes_out", pa.int64(), nullable=False),
+        pa.field("image", _NAME, nullable=False),
+        pa.field("client", pa.int32(), nullable=False),
+        *(pa.field(f"stage_{stage}_us", pa.int32()) for stage in STAGES),
+        pa.field("trace_id", pa.string()),
+        pa.field("phase", _NAME, nullable=False),
+    ]
+)
+
+
+class SamplesError(Exception):
+    """A sample file that cannot be trusted; the message is for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When was measured: the wall clock at t0, and the measured time on the samples' clock."""
+
+    start_unix_ns: int
+    measure_start_ns: int
+    measure_end_ns: int
+
+    @property
+    def duration_s(self) -> float:
+        """How long was measured; throughput divides by it."""
+        return (self.measure_end_ns - self.measure_start_ns) / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One sample file: its rows, and when was measured."""
+
+    table: pa.Table
+    window: Window
+
+
+def read(path: Path) -> Samples:
+    """Read a sample file that is complete, of a known version, and whose rows make sense."""
+    file = _open(path)
+    metadata = file.schema_arrow.metadata or {}
+    version = metadata.get(VERSION_KEY)
+    if version is None:
+        raise SamplesError(
+            f"{path}: a Parquet file, but not of samples; expected one that a load generator wrote"
+        )
+    if version != VERSION.encode():
+        raise SamplesError(
+            f"{path}: samples of version {version.decode(errors='replace')}; expected {VERSION}; "
+            "read it with the release that wrote it or a later one"
+        )
+    window = _window(path, metadata)
+    try:
+        table = file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise SamplesError(
+            f"{path}: damaged ({error}); expected a whole file; measure again"
+        ) from error
+    table = _conform(path, table)
+    _check(path, table)
+    return Samples(table, window)
+
+
+def write(path: Path, table: pa.Table, window: Window) -> None:
+    """Write a sample file so that it appears under its name only when it is complete."""
+    table = _conform(path, table)
+    _check(path, table)
+    metadata = {VERSION_KEY: VERSION.encode(), WINDOW_KEY: json.dumps(asdict(window)).encode()}
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise SamplesError(
+            f"{path}: cannot be written ({error}); expected a folder with room; nothing was kept"
+        ) from error
+
+
+def outcome(table: pa.Table) -> pa.Array:
+    """
+    Name the one class that each request is counted in, a member of OUTCOMES.
+
+    issued = ok + http_error + transport_error + timeout + censored holds by construction here; the
+    generator checks it against what it issued.
+    """
+    status, error = table["status"], pc.cast(table["error"], pa.string())
+    answered = pc.equal(error, "")
+    success = pc.and_(pc.greater_equal(status, 200), pc.less(status, 300))
+    named = pc.case_when(
+        pc.make_struct(
+            pc.and_(answered, success),
+            answered,
+            pc.equal(error, "timeout"),
+            pc.equal(error, "censored"),
+        ),
+        *(
+            pa.scalar(name)
+            for name in ("ok", "http_error", "timeout", "censored", "transport_error")
+        ),
+    )
+    return named.combine_chunks() if isinstance(named, pa.ChunkedArray) else named
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise SamplesError(f"{path}: {error.strerror}; expected a sample file") from error
+    if size == 0:
+        raise SamplesError(f"{path}: empty; expected a sample file; measure again")
+    try:
+        return pq.ParquetFile(path, read_dictionary=["error", "image", "phase"])
+    except (pa.ArrowException, OSError) as error:
+        with path.open("rb") as file:
+            truncated = file.read(4) == b"PAR1"
+        found = "truncated: its end is missing" if truncated else "not a Parquet file"
+        raise SamplesError(
+            f"{path}: {found}; expected a complete sample file; measure again"
+        ) from error
+
+
+def _window(path: Path, metadata: dict[bytes, bytes]) -> Window:
+    try:
+        fields: dict[str, Any] = json.loads(metadata[WINDOW_KEY])
+        window = Window(**fields)
+        sound = all(type(value) is int for value in fields.values())
+    except (KeyError, TypeError, ValueError):
+        sound = False
+    if not sound or window.measure_end_ns < window.measure_start_ns:
+        raise SamplesError(
+            f"{path}: says nothing usable of when was measured; expected start_unix_ns, "
+            f"measure_start_ns and measure_end_ns under {WINDOW_KEY.decode()}; measure again"
+        )
+    return window
+
+
+def _conform(path: Path, table: pa.Table) -> pa.Table:
+    """The table with exactly SCHEMA; the name columns may come as plain strings."""
+    if table.column_names != SCHEMA.names:
+        missing = [name for name in SCHEMA.names if name not in table.column_names]
+        extra = [name for name in table.column_names if name not in SCHEMA.names]
+        raise SamplesError(
+            f"{path}: columns missing: {', '.join(missing) or 'none'}, "
+            f"unknown: {', '.join(extra) or 'none'}; "
+            f"expected {', '.join(SCHEMA.names)} in this order"
+        )
+    for field in SCHEMA:
+        column = table[field.name]
+        found = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        expected = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if found != expected:
+            raise SamplesError(f"{path}: column {field.name} is {found}; expected {expected}")
+        if column.null_count and not field.nullable:
+            raise SamplesError(
+                f"{path}: column {field.name} has {column.null_count} nulls; expected none"
+            )
+    return table.cast(SCHEMA)
+
+
+def _check(path: Path, table: pa.Table) -> None:
+    """Refuse rows that no generator writes: an unknown name would be counted in the wrong class."""
+    for column, known in (("error", ERRORS), ("phase", PHASES)):
+        unknown = set(pc.unique(pc.cast(table[column], pa.string())).to_pylist()) - set(known)
+        if unknown:
+            raise SamplesError(
+                f"{path}: {column} {', '.join(map(repr, sorted(unknown)))}; "
+                f"expected one of {', '.join(map(repr, known))}"
+            )
+    for early, late in (("due_ns", "sent_ns"), ("sent_ns", "done_ns")):
+        backwards = pc.sum(pc.less(table[late], table[early])).as_py() or 0
+        if backwards:
+            raise SamplesError(
+                f"{path}: {backwards} rows have {late} before {early}; expected time to go forwards"
+            )
