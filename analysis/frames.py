@@ -44,7 +44,8 @@ class Repeat:
     @property
     def error_share(self) -> float:
         """The share of requests that did not get a good answer, time-outs included."""
-        return 1 - self.counts["ok"] / self.issued if self.issued else 0.0
+        failed = self.issued - self.counts["ok"]
+        return failed / self.issued if failed else 0.0
 
 
 def repeats(record: Record) -> Iterator[Repeat]:
