@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 from numpy.typing import NDArray
 
 from service.imaging import Frame
+
+# Builds of ONNX Runtime may report their use to its makers; a lab's machines are its own business.
+onnxruntime.disable_telemetry_events()
 
 FOLDER = Path(__file__).parent / "model"
 SIZES = {"nano": 224, "small": 320, "medium": 416}

@@ -11,9 +11,9 @@ import sys
 from functools import cache
 from typing import Any
 
-import onnxruntime  # type: ignore[import-untyped]
-import psutil  # type: ignore[import-untyped]
-import pynvml  # type: ignore[import-untyped]
+import onnxruntime
+import psutil
+import pynvml
 from fastapi import FastAPI
 from PIL import features
 from starlette.middleware.base import BaseHTTPMiddleware

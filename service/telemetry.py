@@ -157,7 +157,8 @@ def decorated(slow_ms: float) -> Callable[..., Any]:
         for name, value in headers(clock, total_ns).items():
             response.headers[name] = value
         if total_ns > slow_ms * 1e6:
-            report_slow(request.method, request.url.path, response.status_code, total_ns, clock)
+            path = request.scope["path"]
+            report_slow(request.method, path, response.status_code, total_ns, clock)
         return response
 
     return timing

@@ -156,7 +156,7 @@ def readable(s: socket.socket) -> bool:
 def test_a_body_that_is_too_large_is_refused_early_and_the_connection_closed(
     serving: Serving, preset: str, chunked: bool
 ) -> None:
-    service = serving(PRESET=preset, MAX_BYTES=str(2 * MEBIBYTE))
+    service = serving(PRESET=preset, WORKERS="1", MAX_BYTES=str(2 * MEBIBYTE))
     answer, sent = upload(service, 60 * MEBIBYTE, chunked=chunked)
     head = answer.lower()
     assert head.startswith(b"http/1.1 413 ")
@@ -171,14 +171,14 @@ def test_a_body_that_is_too_large_is_refused_early_and_the_connection_closed(
 def test_a_client_that_ignores_the_answer_is_cut_off(
     serving: Serving, preset: str, chunked: bool
 ) -> None:
-    service = serving(PRESET=preset, MAX_BYTES=str(2 * MEBIBYTE))
+    service = serving(PRESET=preset, WORKERS="1", MAX_BYTES=str(2 * MEBIBYTE))
     _, sent = upload(service, 300 * MEBIBYTE, chunked=chunked, deaf=True)
     assert sent < 40 * MEBIBYTE
 
 
 @pytest.mark.parametrize("preset", ["baseline", "optimized"])
 def test_a_large_form_is_refused_too(serving: Serving, preset: str) -> None:
-    service = serving(PRESET=preset, MAX_BYTES=str(2 * MEBIBYTE))
+    service = serving(PRESET=preset, WORKERS="1", MAX_BYTES=str(2 * MEBIBYTE))
     with service.client() as client:
         answer = post(client, bytes(3 * MEBIBYTE), "multipart")
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
@@ -187,7 +187,7 @@ def test_a_large_form_is_refused_too(serving: Serving, preset: str) -> None:
 
 @pytest.mark.parametrize("preset", ["baseline", "optimized"])
 def test_a_slow_sender_gets_a_408_and_loses_the_connection(serving: Serving, preset: str) -> None:
-    service = serving(PRESET=preset, RECEIVE_TIMEOUT_S="0.5")
+    service = serving(PRESET=preset, WORKERS="1", RECEIVE_TIMEOUT_S="0.5")
     host, port = service.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as s:
         s.sendall(
@@ -210,7 +210,7 @@ def test_a_slow_sender_gets_a_408_and_loses_the_connection(serving: Serving, pre
 def test_past_the_admission_limit_the_answer_is_429_and_health_still_answers(
     serving: Serving, preset: str
 ) -> None:
-    service = serving(PRESET=preset, ADMISSION="2", THREADS="1")
+    service = serving(PRESET=preset, WORKERS="1", ADMISSION="2", THREADS="1")
     answers: list[httpx.Response] = []
     halt = threading.Event()
 
@@ -237,7 +237,7 @@ def test_past_the_admission_limit_the_answer_is_429_and_health_still_answers(
 
 
 def test_a_client_that_leaves_in_the_middle_leaves_no_place_taken(serving: Serving) -> None:
-    service = serving(PRESET="optimized", ADMISSION="2", THREADS="1")
+    service = serving(PRESET="optimized", WORKERS="1", ADMISSION="2", THREADS="1")
     host, port = service.url.removeprefix("http://").split(":")
     for _ in range(5):
         with socket.create_connection((host, int(port)), timeout=10) as s:
@@ -250,7 +250,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_no_place_taken(serving: Servi
 
 @pytest.mark.parametrize("preset", ["baseline", "optimized"])
 def test_a_busy_model_does_not_hold_up_the_event_loop(serving: Serving, preset: str) -> None:
-    service = serving(PRESET=preset)
+    service = serving(PRESET=preset, WORKERS="1", RECYCLE_REQUESTS="0")
     big: Any = {"content": CAT, "headers": {"content-type": "image/jpeg"}}
     with ThreadPoolExecutor(8) as threads, service.client() as client:
         jobs = [
