@@ -8,6 +8,7 @@ that its rules are written down once, in the service.
     python -m benchmarks.environments simd
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmarks import machine
 from benchmarks.campaign import Variant
@@ -41,25 +43,32 @@ class UnavailableError(RunError):
     """An environment that cannot be made on this machine as it is."""
 
 
-def effective_settings(variant: Variant, checkout: Path) -> dict[str, str]:
+def effective_settings(variant: Variant, checkout: Path) -> dict[str, Any]:
     """What the service makes of a variant's settings; a setting that it refuses is an error."""
+    code, said, text = _ask_service(tuple(sorted(variant.environ.items())), checkout)
+    if code != 0:
+        # A refusal is one line; a traceback explains itself at its end.
+        reason = (text.strip().splitlines() or ["it said nothing"])[-1]
+        raise RunError(f"variant {variant.name!r}: the service refuses its settings: {reason}")
+    settings: dict[str, Any] = json.loads(said)
+    return settings
+
+
+@functools.cache
+def _ask_service(settings: tuple[tuple[str, str], ...], checkout: Path) -> tuple[int, str, str]:
+    """Ask once for each variant, however many campaigns have it: Python starts slowly."""
     done = subprocess.run(
         [sys.executable, "-m", "service", "settings"],
         cwd=checkout,
-        env=runner_environment(**variant.environ),
+        env=runner_environment(**dict(settings)),
         capture_output=True,
         text=True,
         timeout=SETTINGS_S,
     )
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        # A refusal is one line; a traceback explains itself at its end.
-        raise RunError(f"variant {variant.name!r}: the service refuses its settings: {said[-1]}")
-    settings: dict[str, str] = json.loads(done.stdout)
-    return settings
+    return done.returncode, done.stdout, done.stderr
 
 
-def environment_of(settings: dict[str, str]) -> str:
+def environment_of(settings: dict[str, Any]) -> str:
     """The environment that effective settings need."""
     return "simd" if settings.get("SERVICE_IMAGING") == "pillow_simd" else "default"
 

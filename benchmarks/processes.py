@@ -5,6 +5,7 @@ A process is asked to stop (SIGTERM), given time, and then killed with everythin
 """
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -116,10 +117,21 @@ class Process:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago; whoever uses it must be ready to find it taken."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """
+    A port that was free a moment ago; whoever uses it must be ready to find it taken.
+
+    Taken from below the range from which the kernel gives connections their own ports: during a
+    run there are many of those.
+    """
+    try:
+        low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError):
+        low = 0
+    for _ in range(100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(10_000, low) if low > 11_000 else 0))
+            return int(probe.getsockname()[1])
+    raise RunError("no free port among 100 tried; expected one on 127.0.0.1; stop other servers")
 
 
 def port_taken(port: int) -> bool:

@@ -1,0 +1,208 @@
+"""
+Is what triton_bench reports true? Compared with a server whose delays are known exactly.
+
+`tb_stub` answers after a constant delay, after one of two, or freezes once for two seconds. Each
+case is measured several times and the median of what was reported is held against theory: one
+neighbour's burst of work must not decide. `make bench` prints the table; a row that misses by more
+than 1 % and more than 100 us makes the exit status 1.
+
+A frozen server is measured over one connection. The request that froze it waits in the server; all
+that are due meanwhile wait for the connection, and afterwards for each other. So the freeze is in
+the response time of many requests, by an amount that follows from the schedule, and in the service
+time of one.
+"""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+PROGRAMS = Path(__file__).parents[2] / ".tools/bin"
+PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+TOLERANCE = 0.01
+TOLERANCE_MS = 0.1
+
+
+class AccuracyError(Exception):
+    """The comparison could not be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A server's behaviour, a load, and the times that each request must then take."""
+
+    name: str
+    stub: tuple[str, ...]
+    load: tuple[str, ...]
+    response_ms: Sequence[float]
+    service_ms: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One percentile of one case: what theory says and what was reported, repeat by repeat."""
+
+    case: str
+    time: str
+    percentile: str
+    theory_ms: float
+    reported_ms: tuple[float, ...]
+
+    @property
+    def median_ms(self) -> float:
+        """The repeat in the middle."""
+        return median(self.reported_ms)
+
+    @property
+    def error_ms(self) -> float:
+        """Reported less theory."""
+        return self.median_ms - self.theory_ms
+
+    @property
+    def holds(self) -> bool:
+        """Whether the report is as accurate as promised."""
+        return abs(self.error_ms) <= max(TOLERANCE * self.theory_ms, TOLERANCE_MS)
+
+
+def percentile(values: Sequence[float], p: float) -> float:
+    """The observed value of rank ceil(p*n), as the generator reports it."""
+    return sorted(values)[math.ceil(p * len(values) - 1e-9) - 1]
+
+
+def frozen_response_ms(
+    requests: int, rate: float, delay_ms: float, freeze_ms: float, freeze_at: int
+) -> list[float]:
+    """
+    The response time of each arrival at a server with one connection that freezes once.
+
+    Arrivals come every 1/rate and are served one after another. The answer to number *freeze_at*
+    (from 1) comes when the freeze, which began with its arrival, is over; the x-th second after it
+    finds a wait of freeze - x * (1 - rate * delay).
+    """
+    times, free_ms = [], 0.0
+    for number in range(1, requests + 1):
+        due_ms = (number - 1) / rate * 1e3
+        begun_ms = max(due_ms, free_ms)
+        free_ms = begun_ms + (freeze_ms if number == freeze_at else delay_ms)
+        times.append(free_ms - due_ms)
+    return times
+
+
+def cases() -> list[Case]:
+    """The three servers, under both loops where that makes a difference."""
+    constant, fast, slow = 100.0, 50.0, 200.0
+    bimodal = [slow if n % 10 == 0 else fast for n in range(1, 401)]
+    rate, delay, freeze, freeze_at, requests = 10.0, 50.0, 2000.0, 50, 400
+    frozen = frozen_response_ms(requests, rate, delay, freeze, freeze_at)
+    held = [freeze if n == freeze_at else delay for n in range(1, requests + 1)]
+    return [
+        Case("constant, 8 clients", ("--delay", f"{constant}ms"),
+             ("--clients", "8", "--requests", "400"), [constant] * 400, [constant] * 400),
+        Case("constant, 80/s", ("--delay", f"{constant}ms"),
+             ("--rate", "80", "--requests", "400"), [constant] * 400, [constant] * 400),
+        Case("bimodal, 80/s",
+             ("--mode", "bimodal", "--delay", f"{fast}ms", "--slow", f"{slow}ms", "--slow-every", "10"),
+             ("--rate", "80", "--requests", "400"), bimodal, bimodal),
+        Case("2 s freeze, 10/s",
+             ("--mode", "freeze", "--delay", f"{delay}ms", "--freeze", f"{freeze}ms",
+              "--freeze-at", str(freeze_at)),
+             ("--rate", f"{rate:g}", "--requests", str(requests), "--max-connections", "1"),
+             frozen, held),
+    ]  # fmt: skip
+
+
+@contextmanager
+def stub(flags: Sequence[str]) -> Iterator[str]:
+    """Run the server; yields its URL."""
+    program = PROGRAMS / "tb_stub"
+    with subprocess.Popen([program, *flags], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def measure(case: Case) -> dict[str, Any]:
+    """One repeat: the summary of one run against a fresh server."""
+    with tempfile.TemporaryDirectory() as folder, stub(case.stub) as url:
+        image = Path(folder) / "small.jpg"
+        image.write_bytes(bytes(1000))  # the bytes do not matter here, and copying them takes time
+        command = [PROGRAMS / "triton_bench", "--url", url, "--image", image, "--body", "raw",
+                   "--warmup", "0", "--json", "--quiet", *case.load]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise AccuracyError(
+            f"{case.name}: triton_bench ended with {done.returncode}: {done.stderr}"
+        )
+    summary: dict[str, Any] = json.loads(done.stdout)
+    return summary
+
+
+def compare(case: Case, summaries: Sequence[dict[str, Any]]) -> list[Row]:
+    """The reported percentiles of all repeats beside those of theory."""
+    rows = []
+    for time, theory in (("response", case.response_ms), ("service", case.service_ms)):
+        for name, p in PERCENTILES.items():
+            reported = tuple(summary[f"{time}_ms"][name] for summary in summaries)
+            if None in reported:
+                raise AccuracyError(f"{case.name}: no {time} {name} was reported")
+            rows.append(Row(case.name, time, name, percentile(theory, p), reported))
+    return rows
+
+
+def table(rows: Sequence[Row], repeats: int) -> str:
+    """The rows as Markdown."""
+    lines = [
+        f"Reported is the median of {repeats} repeats; spread is from the lowest to the highest.",
+        "",
+        "| server and load | time | | theory ms | reported ms | error ms | error | spread ms | within |",
+        "|---|---|---|--:|--:|--:|--:|--:|---|",
+    ]
+    for row in rows:
+        spread = max(row.reported_ms) - min(row.reported_ms)
+        lines.append(
+            f"| {row.case} | {row.time} | {row.percentile.upper()} | {row.theory_ms:.3f} "
+            f"| {row.median_ms:.3f} | {row.error_ms:+.3f} | {row.error_ms / row.theory_ms:+.2%} "
+            f"| {spread:.3f} | {'yes' if row.holds else 'NO'} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Measure all cases in turn, repeat by repeat, and print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.components.accuracy",
+        description="Compare what triton_bench reports with what the server is known to do.",
+        epilog="example: .venv/bin/python -m benchmarks.components.accuracy --repeats 5",
+    )
+    parser.add_argument("--repeats", type=int, default=3, help="of each case (default: 3)")
+    repeats = max(parser.parse_args().repeats, 1)
+    found: dict[str, list[dict[str, Any]]] = {case.name: [] for case in cases()}
+    for repeat in range(1, repeats + 1):
+        for case in cases():
+            print(f"repeat {repeat} of {repeats}: {case.name}", file=sys.stderr)
+            found[case.name].append(measure(case))
+    rows = [row for case in cases() for row in compare(case, found[case.name])]
+    print(table(rows, repeats))
+    missed = sum(not row.holds for row in rows)
+    print(
+        f"\n{len(rows) - missed} of {len(rows)} within {TOLERANCE:.0%} or {TOLERANCE_MS * 1e3:.0f} us"
+    )
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (AccuracyError, OSError) as error:
+        print(f"accuracy: {error}; `make build` builds what it runs", file=sys.stderr)
+        sys.exit(2)
