@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from service import detection, imaging
@@ -133,7 +134,10 @@ def run(settings: Settings, listener: socket.socket) -> None:
     config = configuration(settings)
     # A worker that ends after so many requests needs somebody who starts the next one.
     if settings.workers > 1 or settings.recycle_requests:
-        Multiprocess(config, sockets=[listener]).run()
+        supervisor = Multiprocess(config, sockets=[listener])
+        supervisor.run()
+        if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
+            sys.exit(STARTUP_FAILURE)
         return
     server = uvicorn.Server(config)
     try:
@@ -141,7 +145,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     if not server.started:
-        sys.exit(1)
+        sys.exit(STARTUP_FAILURE)
 
 
 def configuration(settings: Settings) -> uvicorn.Config:
