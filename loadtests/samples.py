@@ -151,7 +151,9 @@ def _open(path: Path) -> pq.ParquetFile:
     if size == 0:
         raise SamplesError(f"{path}: empty; expected a sample file; measure again")
     try:
-        return pq.ParquetFile(path, read_dictionary=["error", "image", "phase"])
+        columns = pq.read_schema(path).names
+        names = [field.name for field in SCHEMA if field.type == _NAME and field.name in columns]
+        return pq.ParquetFile(path, read_dictionary=names)
     except (pa.ArrowException, OSError) as error:
         with path.open("rb") as file:
             truncated = file.read(4) == b"PAR1"

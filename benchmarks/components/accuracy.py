@@ -15,6 +15,7 @@ time of one.
 import argparse
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -98,25 +99,36 @@ def frozen_response_ms(
 
 def cases() -> list[Case]:
     """The three servers, under both loops where that makes a difference."""
-    constant, fast, slow = 100.0, 50.0, 200.0
+    delay, fast, slow = 100.0, 100.0, 300.0
+    constant = [delay] * 400
     bimodal = [slow if n % 10 == 0 else fast for n in range(1, 401)]
-    rate, delay, freeze, freeze_at, requests = 10.0, 50.0, 2000.0, 50, 400
-    frozen = frozen_response_ms(requests, rate, delay, freeze, freeze_at)
-    held = [freeze if n == freeze_at else delay for n in range(1, requests + 1)]
+    even = ("--rate", "80", "--requests", "400")
+    two = ("--delay", f"{fast}ms", "--slow", f"{slow}ms", "--slow-every", "10")
     return [
-        Case("constant, 8 clients", ("--delay", f"{constant}ms"),
-             ("--clients", "8", "--requests", "400"), [constant] * 400, [constant] * 400),
-        Case("constant, 80/s", ("--delay", f"{constant}ms"),
-             ("--rate", "80", "--requests", "400"), [constant] * 400, [constant] * 400),
-        Case("bimodal, 80/s",
-             ("--mode", "bimodal", "--delay", f"{fast}ms", "--slow", f"{slow}ms", "--slow-every", "10"),
-             ("--rate", "80", "--requests", "400"), bimodal, bimodal),
-        Case("2 s freeze, 10/s",
-             ("--mode", "freeze", "--delay", f"{delay}ms", "--freeze", f"{freeze}ms",
-              "--freeze-at", str(freeze_at)),
-             ("--rate", f"{rate:g}", "--requests", str(requests), "--max-connections", "1"),
-             frozen, held),
-    ]  # fmt: skip
+        Case(
+            "constant, 8 clients",
+            ("--delay", f"{delay}ms"),
+            ("--clients", "8", "--requests", "400"),
+            constant,
+            constant,
+        ),
+        Case("constant, 80/s", ("--delay", f"{delay}ms"), even, constant, constant),
+        Case("bimodal, 80/s", ("--mode", "bimodal", *two), even, bimodal, bimodal),
+        frozen_case(),
+    ]
+
+
+def frozen_case() -> Case:
+    """A server that is busy for three quarters of the time, and stands still for 2 s in between."""
+    rate, delay, freeze, freeze_at, requests = 12.5, 60.0, 2000.0, 50, 375
+    return Case(
+        f"2 s freeze, {rate}/s",
+        ("--mode", "freeze", "--delay", f"{delay}ms", "--freeze", f"{freeze}ms",
+         "--freeze-at", str(freeze_at)),
+        ("--rate", f"{rate}", "--requests", str(requests), "--max-connections", "1"),
+        frozen_response_ms(requests, rate, delay, freeze, freeze_at),
+        [freeze if n == freeze_at else delay for n in range(1, requests + 1)],
+    )  # fmt: skip
 
 
 @contextmanager
@@ -164,7 +176,7 @@ def table(rows: Sequence[Row], repeats: int) -> str:
     lines = [
         f"Reported is the median of {repeats} repeats; spread is from the lowest to the highest.",
         "",
-        "| server and load | time | | theory ms | reported ms | error ms | error | spread ms | within |",
+        "| server and load | time | | theory ms | reported ms | error ms | error | spread ms | holds |",
         "|---|---|---|--:|--:|--:|--:|--:|---|",
     ]
     for row in rows:
@@ -177,6 +189,19 @@ def table(rows: Sequence[Row], repeats: int) -> str:
     return "\n".join(lines)
 
 
+def go_ahead() -> str:
+    """
+    Let what is measured here go before other programs, where that is allowed.
+
+    This is a check of the instrument, not of how busy the machine is. Campaigns do not do it.
+    """
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -15)
+    except OSError:
+        return "with the priority of any program; other load is part of the errors"
+    return "ahead of other programs (nice -15)"
+
+
 def main() -> int:
     """Measure all cases in turn, repeat by repeat, and print the table."""
     parser = argparse.ArgumentParser(
@@ -186,6 +211,7 @@ def main() -> int:
     )
     parser.add_argument("--repeats", type=int, default=3, help="of each case (default: 3)")
     repeats = max(parser.parse_args().repeats, 1)
+    ahead = go_ahead()
     found: dict[str, list[dict[str, Any]]] = {case.name: [] for case in cases()}
     for repeat in range(1, repeats + 1):
         for case in cases():
@@ -193,10 +219,10 @@ def main() -> int:
             found[case.name].append(measure(case))
     rows = [row for case in cases() for row in compare(case, found[case.name])]
     print(table(rows, repeats))
+    print(f"\nServer and generator ran {ahead}.")
     missed = sum(not row.holds for row in rows)
-    print(
-        f"\n{len(rows) - missed} of {len(rows)} within {TOLERANCE:.0%} or {TOLERANCE_MS * 1e3:.0f} us"
-    )
+    bound = f"{TOLERANCE:.0%} or {TOLERANCE_MS * 1e3:.0f} us"
+    print(f"\n{len(rows) - missed} of {len(rows)} hold: within {bound} of theory")
     return 1 if missed else 0
 
 
