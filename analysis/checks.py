@@ -7,7 +7,7 @@ README.md holds the table of kinds, and a test keeps the two alike.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -45,7 +45,7 @@ class Finding:
     severity: float
     text: str
     next_step: str
-    group: str = field(default="")  # findings of one rule with different groups stay apart
+    group: str = ""  # findings of one rule with different groups stay apart
 
 
 Rule = Callable[[Cell, Plan, Mapping[str, Any]], Iterator[Finding]]
@@ -118,10 +118,15 @@ def errors(cell: Cell, plan: Plan, run: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def repeats_disagree(cell: Cell, plan: Plan, run: Mapping[str, Any]) -> Iterator[Finding]:
+    """Of medians, only if their own intervals do not meet: few requests alone spread them."""
+    medians = [visit.percentiles["p50"] for visit in cell.visits if "p50" in visit.percentiles]
+    apart = max((m.low_ms for m in medians), default=0) > min(
+        (m.high_ms for m in medians), default=0
+    )
     for measure, label in (("p50", "P50"), ("throughput", "req/s")):
         values = [v.value for visit in cell.visits if (v := visit.value(measure))]
         spread = max(values) / min(values) - 1 if len(values) > 1 else 0.0
-        if spread > DISAGREEMENT:
+        if spread > DISAGREEMENT and (apart or measure == "throughput"):
             yield Finding(
                 spread,
                 f"the repeats disagree by {spread:.0%} at {label}",

@@ -13,8 +13,8 @@ from math import exp, inf, log, log1p, sqrt
 
 import numpy as np
 
-# scipy.special, because scipy.stats alone takes a second to import. scipy has no type stubs.
-from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
+# scipy.special, because scipy.stats alone takes a second to import.
+from scipy.special import stdtr, stdtrit
 
 CONFIDENCE = 0.95
 MOST_REPEATS = 100  # beyond this, more repeats are no advice

@@ -11,8 +11,8 @@ from math import ceil, floor, inf, log
 import numpy as np
 from numpy.typing import NDArray
 
-# scipy.special, because scipy.stats alone takes a second to import. scipy has no type stubs.
-from scipy.special import bdtr, bdtrik  # type: ignore[import-untyped]
+# scipy.special, because scipy.stats alone takes a second to import.
+from scipy.special import bdtr, bdtrik
 
 # Each side of a 95 % interval.
 TAIL = 0.025

@@ -170,6 +170,16 @@ def test_late_is_relative_to_the_median_of_slow_services() -> None:
     assert find(compared(slow), "generator_late") == []
 
 
+def test_few_requests_alone_are_no_disagreement() -> None:
+    """Medians of 40 requests spread by more than 10 % though every repeat is alike."""
+    few = Shape(requests=40, spread=0.6, noise=0.0)
+    comparison = compared(campaign({"baseline": few}), percentiles=(50,))
+    medians = [v.value("p50") for v in comparison.matrix.cells["baseline", "c0001"].visits]
+    values = [m.value for m in medians if m]
+    assert max(values) > 1.1 * min(values)
+    assert find(comparison, "repeats_disagree") == []
+
+
 def test_a_service_that_others_run_is_no_other_load(tmp_path: Path) -> None:
     path = write(tmp_path, PROVOKED["other_load"])
     for file in path.rglob("cell.json"):

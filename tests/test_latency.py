@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import binom  # type: ignore[import-untyped]
+from scipy.stats import binom
 
 from analysis.latency import (
     AnalysisError,
