@@ -1,6 +1,7 @@
 """Variants as processes: how they start, fail, and are stopped with all they started."""
 
 import json
+import os
 import sys
 import time
 import urllib.request
@@ -193,3 +194,18 @@ def test_a_program_that_ignores_sigterm_is_killed_after_its_time(tmp_path: Path)
     began = time.monotonic()
     assert process.stop(0.5) == 137
     assert 0.4 < time.monotonic() - began < 5
+
+
+def test_a_pinned_program_and_what_it_starts_stay_on_their_cpus(tmp_path: Path) -> None:
+    cpu = min(os.sched_getaffinity(0))
+    code = (
+        "import os, subprocess, sys; print(os.sched_getaffinity(0), flush=True);"
+        "subprocess.run([sys.executable, '-c', 'import os; print(os.sched_getaffinity(0))'])"
+    )
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        command = Command((sys.executable, "-c", code), tmp_path, {}, cpus=(cpu,))
+        process = Process(command, stdout=file.fileno(), stderr=file.fileno())
+    assert process.popen.wait(20) == 0
+    process.stop(1)
+    assert log.read_text() == f"{{{cpu}}}\n" * 2
