@@ -97,20 +97,24 @@ def run(
             "give at least one campaign, such as benchmarks/campaigns/demo.toml"
         )
     chosen = [_read(file, only, seed) for file in campaign]
-    pinning = plan.pin(machine.cores())
     if dry_run:
         for each in chosen:
-            print(plan.describe(each, each.order(each.seed or 0), pinning))
+            _say(plan.describe(each, each.order(0), plan.pin(machine.cores())))
         return
     generator.program(ROOT)
     prepared = [
         plan.prepare(each, checkout, _say, skip_unavailable=skip_unavailable) for each in chosen
     ]
     for index, ready in enumerate(prepared):
-        drawn = ready.campaign.seed if ready.campaign.seed is not None else secrets.randbelow(2**31)
-        facts = plan.facts(ready, checkout)
-        recorder = runs.create(ready, results, drawn, pinning, facts)
-        _execute(ready, recorder, pinning, checkout, [str(file) for file in campaign[index + 1 :]])
+        _begin(ready, results, checkout, [str(file) for file in campaign[index + 1 :]])
+
+
+def _begin(prepared: Prepared, results: Path, checkout: Path, later: list[str]) -> None:
+    seed = prepared.campaign.seed
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    pinning = plan.pin(machine.cores())
+    recorder = runs.create(prepared, results, seed, pinning, plan.facts(prepared, checkout))
+    _execute(prepared, recorder, pinning, checkout, later)
 
 
 def _read(file: Path, only: list[str] | None, seed: int | None) -> Campaign:

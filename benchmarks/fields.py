@@ -18,34 +18,40 @@ class CampaignError(Exception):
 
 
 def unknown(where: str, what: str, found: str, known: Iterable[str]) -> str:
+    """Say which names there are, and which is nearest to the one that was found."""
     near = difflib.get_close_matches(found, list(known), n=1)
     advice = f"did you mean {near[0]!r}?" if near else "take one of these"
     return f"{where}: unknown {what} {found!r}; expected one of {', '.join(known)}; {advice}"
 
 
 def wrong(where: str, found: object, expected: str) -> CampaignError:
+    """Say what a value is and what it may be."""
     return CampaignError(f"{where} is {found!r}; expected {expected}; change the value")
 
 
 def text(where: str, value: Any) -> str:
+    """A text that says something."""
     if not isinstance(value, str) or not value.strip():
         raise wrong(where, value, "a text that is not empty")
     return value
 
 
 def question(where: str, value: Any) -> str:
+    """Any text; a campaign without a question has an empty one."""
     if not isinstance(value, str):
         raise wrong(where, value, "a text")
     return value
 
 
 def folder_name(where: str, value: Any) -> str:
+    """A name that can be a folder's."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise wrong(where, value, "a name of letters, digits, - and _ (it becomes a folder)")
     return value
 
 
 def boolean(where: str, value: Any) -> bool:
+    """True or false, and nothing that Python takes for one of them."""
     if not isinstance(value, bool):
         raise wrong(where, value, "true or false")
     return value
@@ -96,6 +102,7 @@ class Numbers:
 
 
 def url(where: str, value: Any) -> str:
+    """Where images can be posted; the generator speaks plain HTTP."""
     parts = urlsplit(value) if isinstance(value, str) else None
     if parts is None or parts.scheme != "http" or not parts.hostname:
         raise wrong(where, value, "an http:// address with its path")

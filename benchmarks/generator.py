@@ -105,17 +105,10 @@ def follow(
     with selectors.DefaultSelector() as selector:
         for stream in (process.popen.stdout, process.popen.stderr):
             assert stream is not None
-            selector.register(stream, selectors.EVENT_READ)
+            selector.register(stream, selectors.EVENT_READ, stream is process.popen.stdout)
         while selector.get_map():
-            for key, _ in selector.select(TICK_S):
-                data = os.read(key.fd, 1 << 16)
-                if not data:
-                    selector.unregister(key.fileobj)
-                elif key.fileobj is process.popen.stdout:
-                    outcome.stdout += data
-                else:
-                    pending += data
-                    _take_lines(pending, outcome, show)
+            _read_available(selector, outcome, pending)
+            _take_lines(pending, outcome, show)
             meter.read_if_due()
             check()
             if time.monotonic() > deadline:
@@ -124,6 +117,18 @@ def follow(
     meter.read()
     outcome.code = process.popen.wait()
     return outcome
+
+
+def _read_available(selector: selectors.BaseSelector, outcome: Outcome, pending: bytearray) -> None:
+    """Take what is there: standard output for the summary, standard error for its lines."""
+    for key, _ in selector.select(TICK_S):
+        data = os.read(key.fd, 1 << 16)
+        if not data:
+            selector.unregister(key.fileobj)
+        elif key.data:
+            outcome.stdout += data
+        else:
+            pending += data
 
 
 def _take_lines(pending: bytearray, outcome: Outcome, show: Callable[[Progress], None]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import environments, machine, probe
-from benchmarks.campaign import Campaign
+from benchmarks.campaign import Campaign, Variant
 from benchmarks.environments import ROOT, UnavailableError
 from benchmarks.processes import RunError
 from benchmarks.record import Visit
@@ -75,29 +75,39 @@ def prepare(
 ) -> Prepared:
     """Ask the service about every variant's settings, and make the environments they need."""
     check_images(campaign)
-    chosen: dict[str, str] = {}
+    chosen = {name: needed_environment(variant, checkout) for name, variant in _ours(campaign)}
     left_out: dict[str, str] = {}
-    for name, variant in campaign.variants.items():
-        if variant.url:
-            continue
-        settings = environments.effective_settings(variant, checkout)
-        chosen[name] = environments.environment_of(settings)
+    for name, environment in chosen.items():
         try:
-            environments.make(chosen[name], home, say)
+            environments.make(environment, home, say)
         except UnavailableError as error:
             if not skip_unavailable:
                 raise
             left_out[name] = str(error)
             say(f"LEFT OUT: variant {name}: {error}")
+    _check_reference(campaign, left_out)
+    if campaign.copy_name:
+        chosen[campaign.copy_name] = chosen.get(campaign.reference, "default")
+    return Prepared(campaign, chosen, left_out)
+
+
+def needed_environment(variant: Variant, checkout: Path) -> str:
+    """The environment of a variant, by what the service makes of its settings."""
+    return environments.environment_of(environments.effective_settings(variant, checkout))
+
+
+def _ours(campaign: Campaign) -> list[tuple[str, Variant]]:
+    """The variants that we start."""
+    return [(name, variant) for name, variant in campaign.variants.items() if not variant.url]
+
+
+def _check_reference(campaign: Campaign, left_out: dict[str, str]) -> None:
     if campaign.reference in left_out:
         raise RunError(
             f"{campaign.name}: the reference {campaign.reference!r} cannot run here"
             f" ({left_out[campaign.reference]}); expected something to compare with;"
             " choose another reference"
         )
-    if campaign.copy_name:
-        chosen[campaign.copy_name] = chosen.get(campaign.reference, "default")
-    return Prepared(campaign, chosen, left_out)
 
 
 def check_images(campaign: Campaign) -> None:

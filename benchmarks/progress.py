@@ -28,7 +28,7 @@ class Display:
     def __init__(self, title: str, console: Console | None = None) -> None:
         self._title = title
         self._console = console or Console(highlight=False, soft_wrap=True, markup=False)
-        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._heading = ""
         self._remaining: Remaining = lambda _running_s: 0.0
         self._share = 0.0
@@ -101,7 +101,8 @@ class Display:
         line = Table.grid(padding=(0, 2))
         line.add_row(ProgressBar(total=1.0, completed=done, width=20), Text(numbers))
         heading = Text(f"{self._title}   {self._heading}   about {left} left", style="bold")
-        self._live.update(Group(heading, line))
+        # No thread that redraws: it would take time from what is measured.
+        self._live.update(Group(heading, line), refresh=True)
 
 
 def _number(value: float | None) -> str:

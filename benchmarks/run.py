@@ -160,26 +160,7 @@ class Run:
         """One visit, from an empty folder to the facts of its cell.json."""
         started, began = now(), time.monotonic()
         folder = self._recorder.begin(visit)
-        target, campaign = self._lineup.targets[visit.variant], self._campaign
-        arguments = generator.arguments(
-            campaign,
-            visit.level,
-            target.url,
-            images=self._images,
-            seed=self._seed(visit),
-            samples=folder / SAMPLES,
-        )
-        command = [str(self._program), *arguments]
-        process = generator.start(command, ROOT, self._pinning.generator)
-        meter = Meter(target.pid, process.pid)
-        try:
-            limit_s = campaign.warmup_s + campaign.duration_s + campaign.timeout_s
-            outcome = generator.follow(
-                process, limit_s, meter, self._display.show, self._lineup.check
-            )
-        finally:
-            process.stop(0)
-        summary = outcome.summary()
+        summary, meter = self._load(visit, folder / SAMPLES)
         if not (folder / SAMPLES).exists():
             raise GeneratorError("the generator wrote no samples; expected one row a request")
         return {
@@ -193,6 +174,27 @@ class Run:
             "generator": summary,
             **usage(meter, summary),
         }
+
+    def _load(self, visit: Visit, samples: Path) -> tuple[dict[str, Any], Meter]:
+        """Run the generator against the visited variant."""
+        target, campaign = self._lineup.targets[visit.variant], self._campaign
+        arguments = generator.arguments(
+            campaign,
+            visit.level,
+            target.url,
+            images=self._images,
+            seed=self._seed(visit),
+            samples=samples,
+        )
+        command = [str(self._program), *arguments]
+        process = generator.start(command, ROOT, self._pinning.generator)
+        meter = Meter(target.pid, process.pid)
+        limit_s = campaign.warmup_s + campaign.duration_s + campaign.timeout_s
+        try:
+            show, check = self._display.show, self._lineup.check
+            return generator.follow(process, limit_s, meter, show, check).summary(), meter
+        finally:
+            process.stop(0)
 
     def _seed(self, visit: Visit) -> int:
         """One seed a block: all its variants are sent the same images in the same order."""

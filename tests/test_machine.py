@@ -65,7 +65,8 @@ def test_threads_of_one_core_are_never_divided() -> None:
 
 
 def test_with_fewer_cpus_they_share_and_the_reason_says_so() -> None:
-    for cores in ([(0,), (1,)], [(0, 1, 2, 3)]):
+    few: list[list[tuple[int, ...]]] = [[(0,), (1,)], [(0, 1, 2, 3)]]
+    for cores in few:
         pinning = pin(cores)
         assert (pinning.service, pinning.generator) == (None, None)
         assert "share" in pinning.reason

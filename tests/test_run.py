@@ -12,13 +12,17 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import ThreadingHTTPServer
+from io import StringIO
 from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
 from benchmarks import record
-from benchmarks.record import Record
+from benchmarks.progress import Display
+from benchmarks.record import Record, Visit
+from benchmarks.recorder import write_json
 from loadtests import samples
 from tests.data.tiny_checkout.service.__main__ import Handler
 from tests.tiny import CHECKOUT, HEAD, ROOT, await_gone, campaign
@@ -69,7 +73,8 @@ def start(results: Path, *arguments: object, checkout: Path = CHECKOUT) -> subpr
 
 
 def family(pid: int) -> list[psutil.Process]:
-    return psutil.Process(pid).children(recursive=True)
+    children: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
+    return children
 
 
 def until(condition: Callable[[], bool], seconds: float = 40) -> None:
@@ -258,6 +263,40 @@ def test_a_run_is_not_resumed_with_another_campaign(tmp_path: Path) -> None:
     assert "in variants" in done.stderr
     nothing = run(tmp_path / "empty", "--resume", expect=REFUSED)
     assert "no unfinished run" in nothing.stderr
+
+
+def test_a_run_is_not_resumed_on_another_machine(tmp_path: Path) -> None:
+    run(tmp_path, campaign(tmp_path, two="die"), expect=1)
+    found = record.load(tmp_path / "tiny")
+    machine = {**found.run["machine"], "cpu": "Z80"}
+    write_json(found.path / "run.json", {**found.run, "machine": machine})
+    done = run(tmp_path, "--resume", found.path, expect=REFUSED)
+    assert "measured with cpu 'Z80'" in done.stderr
+
+
+def test_a_service_can_be_started_for_each_visit(tmp_path: Path) -> None:
+    more = "clients = [1, 2]\nrepeats = 1\nduration_s = 0.3\naa = false\nrestart = 'cell'\n"
+    run(tmp_path, campaign(tmp_path, more=more))
+    found = record.load(tmp_path / "tiny")
+    check_whole(found)
+    pids = [found.facts(visit)["service"]["pids"][0] for visit in found.completed()]
+    assert len(set(pids)) == len(pids) == 4
+
+
+def test_a_terminal_shows_where_the_run_is_and_the_live_numbers() -> None:
+    screen = StringIO()
+    console = Console(file=screen, force_terminal=True, width=120, color_system=None)
+    visit = Visit("mine", "c0008", 2)
+    facts = {"generator": {"throughput_rps": 45.2, "response_ms": {"p50": 21.04, "p99": None}}}
+    with Display("demo", console) as display:
+        display.visit(visit, 5, 36, 3, lambda _running_s: 125.0)
+        display.show({"elapsed_s": 1, "total_s": 5, "phase": "measure", "rps": 44, "p99_ms": 30.4})
+        display.done(visit, 5, 36, facts)
+    text = screen.getvalue()
+    for part in ("visit 5/36   repeat 2/3   c0008   mine   about 2 min 05 s left", "44.0 req/s"):
+        assert part in text
+    for part in ("P99 30.4 ms", "P50 - ms", "45.2 req/s  P50    21.0 ms"):
+        assert part in text
 
 
 def test_samples_that_cannot_be_written_are_not_a_repeat(tmp_path: Path) -> None:
