@@ -22,7 +22,10 @@ from service.telemetry import Clock
 from service.tracks import Worker
 
 app = typer.Typer(
-    help="The object-detection service under test.", no_args_is_help=True, add_completion=False
+    help="The object-detection service under test.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 LOGGING: dict[str, Any] = {
@@ -44,18 +47,14 @@ def serve() -> None:
 
     Example: SERVICE_PRESET=optimized SERVICE_PORT=9600 windtunnel serve
     """
-    try:
-        settings = read(os.environ)
-        name, version = imaging.prepare(settings.imaging)
-        check_model()
-        listener = listen(settings)
-    except SettingsError as error:
-        typer.echo(f"serve: {error}", err=True)
-        raise typer.Exit(2) from None
+    settings = read(os.environ)
+    name, version = imaging.prepare(settings.imaging)
+    check_model()
+    listener = listen(settings)
     host, port = listener.getsockname()[:2]
     typer.echo(
         f"serve: http://{host}:{port}, preset {settings.preset}, track {settings.track}, "
-        f"{settings.workers} workers x {settings.threads} threads, PIL is {name} {version}",
+        f"workers {settings.workers}, threads {settings.threads}, PIL is {name} {version}",
         err=True,
     )
     # uvicorn stops gracefully, and then raises the signal again: a stop that was asked for is a
@@ -170,4 +169,9 @@ def configuration(settings: Settings) -> uvicorn.Config:
 
 
 def main() -> None:
-    app(prog_name="python -m service")
+    """What a person can mend is one line and exit status 2, never a traceback."""
+    try:
+        app(prog_name="python -m service")
+    except SettingsError as error:
+        typer.echo(f"serve: {error}", err=True)
+        sys.exit(2)

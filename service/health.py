@@ -8,6 +8,7 @@ wish would hide the very mistakes this page is asked about.
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -57,7 +58,8 @@ def optimizations(app: FastAPI, worker: Worker, loop: asyncio.AbstractEventLoop)
     middleware: list[Any] = [entry.cls for entry in app.user_middleware]
     kinds: dict[str, Any] = {"decorator": BaseHTTPMiddleware, "asgi": Timing}
     name, _ = imaging.pil()
-    pipeline = worker.settings.imaging
+    track_a: Any = worker.tracks["A"]
+    pipeline = next(n for n, p in imaging.PIPELINES.items() if p is track_a.pipeline)
     return {
         "loop": type(loop).__module__.partition(".")[0],
         "http": parser(),
@@ -97,13 +99,21 @@ def gpu() -> list[dict[str, Any]] | None:
     handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
     return [
         {
-            "name": pynvml.nvmlDeviceGetName(handle),
-            "memory_used_bytes": pynvml.nvmlDeviceGetMemoryInfo(handle).used,
-            "memory_total_bytes": pynvml.nvmlDeviceGetMemoryInfo(handle).total,
-            "percent": pynvml.nvmlDeviceGetUtilizationRates(handle).gpu,
+            "name": asked(pynvml.nvmlDeviceGetName, handle),
+            "memory_used_bytes": asked(lambda h: pynvml.nvmlDeviceGetMemoryInfo(h).used, handle),
+            "memory_total_bytes": asked(lambda h: pynvml.nvmlDeviceGetMemoryInfo(h).total, handle),
+            "percent": asked(lambda h: pynvml.nvmlDeviceGetUtilizationRates(h).gpu, handle),
         }
         for handle in handles
     ]
+
+
+def asked(question: Callable[[Any], Any], handle: Any) -> Any:
+    """The answer, or None: a GPU that is split into instances does not know its load."""
+    try:
+        return question(handle)
+    except pynvml.NVMLError:
+        return None
 
 
 @cache

@@ -23,6 +23,7 @@ STATUS = {
     "image_truncated": 400,
     "image_empty": 400,
     "form_broken": 400,
+    "body_incomplete": 400,
     "not_found": 404,
     "model_unknown": 404,
     "method_not_allowed": 405,
@@ -125,12 +126,14 @@ class Guard:
         except Refusal as error:
             refusal = error
         except Exception:
-            if body.disconnected:  # the framework's way to say that nobody waits any more
-                return
-            log.exception("%s %r failed", scope["method"], scope["path"][:200])
-            refusal = Refusal("internal", "the service failed on this request; its log says why")
+            if body.disconnected:
+                # Nobody will read this; the middleware around us wants an answer all the same.
+                refusal = Refusal("body_incomplete", "the client left before the end of the body")
+            else:
+                log.exception("%s %r failed", scope["method"], scope["path"][:200])
+                refusal = Refusal("internal", "the service failed on this request; see its log")
         refusal = body.refusal or refusal
-        if refusal is not None and not started and not body.disconnected:
+        if refusal is not None and not started:
             await refuse(send, refusal)
 
     def too_large(self) -> Refusal:

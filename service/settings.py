@@ -167,6 +167,8 @@ def parse(name: str, text: str, declared: Any) -> Any:
             raise SettingsError(f"{name}: found {text!r}; expected one of {', '.join(choices)}")
         return text
     if "low" not in rule:
+        if not text:  # an empty host would mean every address of the machine
+            raise SettingsError(f"{name}: found nothing; expected a value, or no such variable")
         return text
     try:
         value = declared.type(text)

@@ -236,12 +236,16 @@ def test_past_the_admission_limit_the_answer_is_429_and_health_still_answers(
         assert [post(client, CAT, "raw").status_code for _ in range(4)] == [200] * 4
 
 
-def test_a_client_that_leaves_in_the_middle_leaves_no_place_taken(serving: Serving) -> None:
-    service = serving(PRESET="optimized", WORKERS="1", ADMISSION="2", THREADS="1")
+@pytest.mark.parametrize("preset", ["baseline", "optimized"])
+def test_a_client_that_leaves_in_the_middle_leaves_no_place_taken(
+    serving: Serving, preset: str
+) -> None:
+    service = serving(PRESET=preset, WORKERS="1", ADMISSION="2", THREADS="1")
     host, port = service.url.removeprefix("http://").split(":")
     for _ in range(5):
         with socket.create_connection((host, int(port)), timeout=10) as s:
-            s.sendall(b"POST /predict/nano HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
+            s.sendall(b"POST /predict/nano HTTP/1.1\r\nHost: x\r\n")
+            s.sendall(b"Content-Type: image/jpeg\r\nContent-Length: 1000\r\n\r\nx")
     time.sleep(0.3)
     with service.client() as client:
         assert post(client, CAT, "raw").status_code == 200

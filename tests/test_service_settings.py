@@ -61,6 +61,7 @@ def test_a_single_setting_changes_nothing_else() -> None:
         ("SERVICE_WORKERS", "0", "found '0'; expected a whole number from 1 to 256"),
         ("SERVICE_WORKERS", "2.5", "found '2.5'; expected a whole number from 1 to 256"),
         ("SERVICE_SLOW_MS", "nan", "found 'nan'; expected a number from 0 to 1e+06"),
+        ("SERVICE_HOST", "", "found nothing; expected a value"),
         ("SERVICE_PORT", "", "found ''; expected a whole number from 0 to 65535"),
     ],
 )
