@@ -52,6 +52,6 @@ class Bench:
 
 def bench(program: Path, url: str, *flags: str) -> Bench:
     """Run triton_bench with one small image and, unless the flags differ, no warm-up."""
-    command = [program, "--url", url, "--image", IMAGE, "--warmup", "0", "--json"]
+    command = [str(program), "--url", url, "--image", str(IMAGE), "--warmup", "0", "--json"]
     done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=60)
     return Bench(done.returncode, json.loads(done.stdout or "{}"), done.stderr)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
@@ -17,7 +18,7 @@ from tests.stub import IMAGE, bench, stub
 ACCOUNTS = ("ok", "http_error", "transport_error", "timeout", "censored")
 
 
-def outcomes(table: "samples.pa.Table") -> dict[str, int]:
+def outcomes(table: pa.Table) -> dict[str, int]:
     counts = {name: 0 for name in ACCOUNTS}
     for entry in samples.outcome(table).value_counts().to_pylist():
         counts[entry["values"]] = entry["counts"]
@@ -119,9 +120,9 @@ def test_a_signal_keeps_what_was_measured(triton_bench: Path, tmp_path: Path) ->
     path = tmp_path / "s.parquet"
     for number in (signal.SIGINT, signal.SIGTERM):
         with stub("--delay", "20ms", "--silent-every", "10") as server:
-            command = [triton_bench, "--url", server.url, "--image", IMAGE, "--clients", "4",
-                       "--duration", "60s", "--warmup", "0", "--samples", path, "--json",
-                       "--quiet"]  # fmt: skip
+            command = [str(triton_bench), "--url", server.url, "--image", str(IMAGE), "--json",
+                       "--clients", "4", "--duration", "60s", "--warmup", "0", "--quiet",
+                       "--samples", str(path)]  # fmt: skip
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
                 time.sleep(1)
                 process.send_signal(number)
@@ -138,8 +139,9 @@ def test_a_full_disk_leaves_nothing_that_looks_like_samples(
     triton_bench: Path, tmp_path: Path
 ) -> None:
     """A limit on file size makes the kernel refuse a write, as a full disk does."""
-    command = [triton_bench, "--image", IMAGE, "--rate", "500", "--duration", "2s", "--warmup", "0",
-               "--samples", tmp_path / "s.parquet", "--progress", "none"]  # fmt: skip
+    command = [str(triton_bench), "--image", str(IMAGE), "--rate", "500", "--duration", "2s",
+               "--warmup", "0", "--samples", str(tmp_path / "s.parquet"),
+               "--progress", "none"]  # fmt: skip
     with stub("--delay", "1ms") as server:
         done = subprocess.run(
             [*command, "--url", server.url],

@@ -57,10 +57,11 @@ func (r *run) client(s *sender, signal *startSignal) {
 			pause = firstPause
 			continue
 		}
-		dueNS += int64(pause)
-		if pause = min(2*pause, lastPause); !r.sleepUntil(dueNS) {
+		if !r.sleepUntil(dueNS + int64(pause)) {
 			return
 		}
+		pause = min(2*pause, lastPause)
+		dueNS = r.now()
 	}
 }
 
@@ -71,7 +72,8 @@ func (s *startSignal) give(answeredNS, serviceNS int64) {
 	})
 }
 
-// awaitStart waits for this client's turn and returns when that was.
+// awaitStart waits for this client's turn and returns when that was: a timer may be a millisecond
+// late, and a client that is not awake yet is not free to send.
 func (r *run) awaitStart(number int, signal *startSignal) int64 {
 	timer := time.AfterFunc(time.Duration(signal.longestWaitNS), func() {
 		signal.give(r.now(), signal.longestWaitNS)
@@ -86,5 +88,5 @@ func (r *run) awaitStart(number int, signal *startSignal) int64 {
 	if !r.sleepUntil(dueNS) {
 		return forever
 	}
-	return dueNS
+	return r.now()
 }

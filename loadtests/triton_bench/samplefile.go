@@ -51,15 +51,15 @@ type window struct {
 
 // A sampleFile grows beside its final name and takes it only when it is complete.
 type sampleFile struct {
-	path     string
-	partial  *os.File
-	buffer   *bufio.Writer
-	rows     *parquet.GenericWriter[record]
-	run      *run
-	records  []record
-	hexadec  []byte // trace ids of the records, as text
-	inGroup  int
-	complete bool
+	path      string
+	partial   *os.File
+	buffer    *bufio.Writer
+	rows      *parquet.GenericWriter[record]
+	run       *run
+	records   []record
+	hexDigits []byte // trace ids of the records, as text
+	inGroup   int
+	complete  bool
 }
 
 func createSampleFile(path string, r *run) (*sampleFile, error) {
@@ -72,7 +72,7 @@ func createSampleFile(path string, r *run) (*sampleFile, error) {
 	}
 	f := &sampleFile{path: path, partial: partial, buffer: bufio.NewWriterSize(partial, 256<<10), run: r}
 	f.records = make([]record, len(chunk{}.rows))
-	f.hexadec = make([]byte, 32*len(f.records))
+	f.hexDigits = make([]byte, 32*len(f.records))
 	f.rows = parquet.NewGenericWriter[record](f.buffer,
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 		parquet.CreatedBy("windtunnel triton_bench", samplesVersion, ""),
@@ -82,7 +82,7 @@ func createSampleFile(path string, r *run) (*sampleFile, error) {
 
 func (f *sampleFile) write(rows []row) error {
 	for i := range rows {
-		f.convert(&f.records[i], &rows[i], f.hexadec[32*i:32*i+32])
+		f.convert(&f.records[i], &rows[i], f.hexDigits[32*i:32*i+32])
 	}
 	if _, err := f.rows.Write(f.records[:len(rows)]); err != nil {
 		return f.failed(err)
@@ -96,8 +96,8 @@ func (f *sampleFile) write(rows []row) error {
 	return nil
 }
 
-// convert points into row and hexadec instead of copying: both outlive the Write that follows.
-func (f *sampleFile) convert(to *record, w *row, hexadec []byte) {
+// convert points into row and hexDigits instead of copying: both outlive the Write that follows.
+func (f *sampleFile) convert(to *record, w *row, hexDigits []byte) {
 	*to = record{
 		Due: w.dueNS, Sent: w.sentNS, Done: w.doneNS, Status: w.status, Error: w.failure.String(),
 		BytesIn: w.bytesIn, BytesOut: w.bytesOut, Image: f.run.payloads[w.image].image, Client: w.client,
@@ -112,8 +112,8 @@ func (f *sampleFile) convert(to *record, w *row, hexadec []byte) {
 		to.Phase = "measure"
 	}
 	if !w.neverSent {
-		hex.Encode(hexadec, w.trace[:])
-		to.TraceID = unsafe.String(&hexadec[0], len(hexadec))
+		hex.Encode(hexDigits, w.trace[:])
+		to.TraceID = unsafe.String(&hexDigits[0], len(hexDigits))
 	}
 }
 
