@@ -79,8 +79,11 @@ class Matrix:
     aa: tuple[Difference, ...]  # the reference's copy against it: should show nothing
 
     def level(self, level: str) -> list[Cell]:
-        pairs = ((variant, level) for variant in self.plan.variants)
-        return [self.cells[pair] for pair in pairs if pair in self.cells]
+        """The cells that are there, each copy next to what it copies."""
+        plan = self.plan
+        first = [name for name in (plan.original, plan.aa) if name in plan.variants]
+        names = dict.fromkeys([*first, *plan.variants])
+        return [self.cells[name, level] for name in names if (name, level) in self.cells]
 
 
 def build(repeats: Iterable[Repeat], plan: Plan) -> Matrix:
