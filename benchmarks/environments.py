@@ -46,25 +46,31 @@ class UnavailableError(RunError):
 def effective_settings(variant: Variant, checkout: Path) -> dict[str, Any]:
     """What the service makes of a variant's settings; a setting that it refuses is an error."""
     code, said, text = _ask_service(tuple(sorted(variant.environ.items())), checkout)
-    if code != 0:
+    try:
+        settings = json.loads(said) if code == 0 else None
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
         # A refusal is one line; a traceback explains itself at its end.
         reason = (text.strip().splitlines() or ["it said nothing"])[-1]
         raise RunError(f"variant {variant.name!r}: the service refuses its settings: {reason}")
-    settings: dict[str, Any] = json.loads(said)
     return settings
 
 
 @functools.cache
 def _ask_service(settings: tuple[tuple[str, str], ...], checkout: Path) -> tuple[int, str, str]:
     """Ask once for each variant, however many campaigns have it: Python starts slowly."""
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "settings"],
-        cwd=checkout,
-        env=runner_environment(**dict(settings)),
-        capture_output=True,
-        text=True,
-        timeout=SETTINGS_S,
-    )
+    command = [sys.executable, "-m", "service", "settings"]
+    env = runner_environment(**dict(settings))
+    try:
+        done = subprocess.run(
+            command, cwd=checkout, env=env, capture_output=True, text=True, timeout=SETTINGS_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RunError(
+            f"{checkout}: `{' '.join(command[1:])}` did not answer ({error});"
+            " expected the service's settings; give a checkout of this repository"
+        ) from error
     return done.returncode, done.stdout, done.stderr
 
 

@@ -75,6 +75,7 @@ def prepare(
 ) -> Prepared:
     """Ask the service about every variant's settings, and make the environments they need."""
     check_images(campaign)
+    say(f"{campaign.name}: checking the settings of its variants")
     chosen = {name: needed_environment(variant, checkout) for name, variant in _ours(campaign)}
     left_out: dict[str, str] = {}
     for name, environment in chosen.items():

@@ -104,6 +104,9 @@ class Process:
         if self.popen.poll() is None:
             self.popen.kill()
         code = self.popen.wait()
+        for stream in (self.popen.stdout, self.popen.stderr):
+            if stream is not None:
+                stream.close()
         self._kill_abandoned()
         return code
 
