@@ -1,17 +1,20 @@
 """
 What the service costs beyond its stages, as CPU per request, for each preset.
 
-    python -m benchmarks.components.overhead [--model nano] [--rounds 9]
+    python -m benchmarks.components.overhead [--model nano] [--rounds 25]
 
-A real service answers one keep-alive client; its CPU is read from /proc. Between its passes
-over the corpus, a second process runs decode, preprocess, inference and postprocess on the
-same pictures, in the same environment, in a tight loop. The overhead is the difference, pass
-by pass, and its median over the rounds. Track `null` measures most of it in another way:
-there the service does everything but those stages.
+A real service answers one keep-alive client; its CPU is read from /proc. Before or after each
+of its passes over the corpus, a second process runs decode, preprocess, inference and
+postprocess on the same pictures, in the same environment, in a tight loop. The overhead is the
+difference, pass by pass, and its median over the rounds, with a 95 % interval. On a busy
+machine the CPU time of an inference moves by more than the overhead, and the interval says so.
+Track `null` measures most of it in another way: there the service does everything but those
+stages.
 """
 
 import argparse
 import json
+import math
 import os
 import re
 import statistics
@@ -23,16 +26,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import IO
-
-import psutil
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "loadtests/images"
 ENVIRONMENTS = {"baseline": ".venv", "seed": ".venv-simd", "optimized": ".venv"}
 BOUNDARY = "windtunnel-overhead"
-# How many passes over the corpus one round makes: CPU time is read in ticks of 10 ms.
-PASSES = 3
+# Requests without stages are so quick that one pass of them would be mostly noise.
+NULL_PASSES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ def program(preset: str) -> list[str]:
 
 
 @contextmanager
-def serving(preset: str) -> Iterator[tuple[HTTPConnection, "psutil.Process"]]:
-    """A service that is ready, and its process."""
+def serving(preset: str) -> Iterator[tuple[HTTPConnection, int]]:
+    """A service that is ready, and its process id."""
     process = subprocess.Popen(
         [*program(preset), "serve"],
         env=environment(preset),
@@ -83,7 +83,7 @@ def serving(preset: str) -> Iterator[tuple[HTTPConnection, "psutil.Process"]]:
         address = re.search(r"http://(\S+):(\d+)", said)
         if address is None:
             raise SystemExit(f"overhead: {preset} did not start: {said.strip()}")
-        yield ready(address[1], int(address[2])), psutil.Process(process.pid)
+        yield ready(address[1], int(address[2])), process.pid
     finally:
         process.terminate()
         process.wait(60)
@@ -126,29 +126,28 @@ def looping(preset: str, model: str) -> Iterator[subprocess.Popen[str]]:
 def loop_ms(process: subprocess.Popen[str]) -> float:
     assert process.stdin is not None
     assert process.stdout is not None
-    return statistics.mean(one_pass(process.stdin, process.stdout) for _ in range(PASSES))
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return float(json.loads(process.stdout.readline())["cpu_ms"])
 
 
-def one_pass(ask: IO[str], told: IO[str]) -> float:
-    ask.write("\n")
-    ask.flush()
-    return float(json.loads(told.readline())["cpu_ms"])
+def cpu_ns(pid: int) -> int:
+    """The CPU time of a process, from its threads: its own count is in ticks of 10 ms."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
 
 
-def service_ms(
-    connection: HTTPConnection, process: "psutil.Process", path: str, bodies: list[bytes]
-) -> float:
-    """The CPU milliseconds a request took, over some passes through the corpus."""
+def service_ms(connection: HTTPConnection, pid: int, path: str, bodies: list[bytes]) -> float:
+    """The CPU milliseconds that a request took."""
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-    began = sum(process.cpu_times()[:2])
-    for body in bodies * PASSES:
+    began = cpu_ns(pid)
+    for body in bodies:
         connection.request("POST", path, body, headers)
         response = connection.getresponse()
         answer = response.read()
         if response.status != 200:
             raise SystemExit(f"overhead: {path} answered {response.status}: {answer[:200]!r}")
-    spent: float = sum(process.cpu_times()[:2]) - began
-    return spent * 1e3 / (len(bodies) * PASSES)
+    return (cpu_ns(pid) - began) / 1e6 / len(bodies)
 
 
 def measure(model: str, rounds: int) -> dict[str, list[Round]]:
@@ -160,32 +159,39 @@ def measure(model: str, rounds: int) -> dict[str, list[Round]]:
         loops = {p: stack.enter_context(looping(p, model)) for p in ENVIRONMENTS}
         for number in range(rounds + 1):
             print(f"round {number} of {rounds}", file=sys.stderr)
-            for preset, (connection, process) in services.items():
-                took = Round(
-                    service_ms(connection, process, f"/predict/{model}", bodies),
-                    loop_ms(loops[preset]),
-                    # Ten times as many: a request without stages is a tick's fraction.
-                    service_ms(connection, process, f"/predict/{model}?track=null", bodies * 10),
-                )
+            for preset, (connection, pid) in services.items():
+                path = f"/predict/{model}"
+                # The order turns, so that a drift of the machine does not favour one of them.
+                before = loop_ms(loops[preset]) if number % 2 else math.nan
+                whole = service_ms(connection, pid, path, bodies)
+                loop = before if number % 2 else loop_ms(loops[preset])
+                null = service_ms(connection, pid, f"{path}?track=null", bodies * NULL_PASSES)
                 if number > 0:  # the first round warms up
-                    found[preset].append(took)
+                    found[preset].append(Round(whole, loop, null))
     return found
+
+
+def median_interval(values: list[float]) -> tuple[float, float]:
+    """Between two order statistics: of n values, how many lie under the median is binomial."""
+    ordered, n = sorted(values), len(values)
+    reach = 1.96 * math.sqrt(n) / 2
+    return ordered[max(0, math.floor(n / 2 - reach))], ordered[min(n - 1, math.ceil(n / 2 + reach))]
 
 
 def table(found: dict[str, list[Round]]) -> str:
     lines = [
-        "CPU ms per request, median over rounds; in brackets the quartiles of the overhead",
+        "CPU ms per request: median over rounds, of the overhead with its 95 % interval",
         "",
         "| preset | service | stages in a loop | overhead | overhead on track null |",
         "|---|---|---|---|---|",
     ]
     for preset, rounds in found.items():
         over = [r.service - r.loop for r in rounds]
-        low, middle, high = statistics.quantiles(over, n=4)
+        low, high = median_interval(over)
         lines.append(
             f"| {preset} | {statistics.median(r.service for r in rounds):.2f} "
             f"| {statistics.median(r.loop for r in rounds):.2f} "
-            f"| {middle:.2f} ({low:.2f} to {high:.2f}) "
+            f"| {statistics.median(over):.2f} ({low:.2f} to {high:.2f}) "
             f"| {statistics.median(r.null for r in rounds):.2f} |"
         )
     return "\n".join(lines)
@@ -194,10 +200,10 @@ def table(found: dict[str, list[Round]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--model", default="nano", help="nano, small or medium (default: nano)")
-    parser.add_argument("--rounds", type=int, default=9, help="at least 2 (default: 9)")
+    parser.add_argument("--rounds", type=int, default=25, help="at least 6 (default: 25)")
     asked = parser.parse_args()
-    if asked.rounds < 2:
-        parser.error("--rounds: quartiles need at least 2")
+    if asked.rounds < 6:
+        parser.error("--rounds: an interval needs at least 6")
     print(table(measure(asked.model, asked.rounds)))
 
 
