@@ -45,6 +45,12 @@ class UnavailableError(RunError):
 
 def effective_settings(variant: Variant, checkout: Path) -> dict[str, Any]:
     """What the service makes of a variant's settings; a setting that it refuses is an error."""
+    # Python would find the service that is installed instead, and run another than was asked for.
+    if not (checkout / "service/__main__.py").exists():
+        raise RunError(
+            f"{checkout}: no service/__main__.py; expected a checkout of this repository;"
+            " correct --checkout"
+        )
     code, said, text = _ask_service(tuple(sorted(variant.environ.items())), checkout)
     try:
         settings = json.loads(said) if code == 0 else None
@@ -69,7 +75,7 @@ def _ask_service(settings: tuple[tuple[str, str], ...], checkout: Path) -> tuple
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RunError(
             f"{checkout}: `{' '.join(command[1:])}` did not answer ({error});"
-            " expected the service's settings; give a checkout of this repository"
+            " expected the service's settings; try that command by hand"
         ) from error
     return done.returncode, done.stdout, done.stderr
 
