@@ -38,22 +38,33 @@ class Format(StrEnum):
 )
 def compare_command(
     record: Annotated[
-        Path, typer.Argument(help="A run's folder; of a campaign or results folder, the newest.")
+        Path,
+        typer.Argument(
+            metavar="RECORD", help="A run's folder; of a campaign or results folder, the newest."
+        ),
     ] = RESULTS,
     output_format: Annotated[
         Format, typer.Option("--format", help="table for people, markdown for a pull request.")
     ] = Format.table,
     reference: Annotated[
-        str | None, typer.Option(help="Compare with this variant [default: the campaign's].")
+        str | None,
+        typer.Option(
+            metavar="VARIANT", help="Compare with this variant (default: the campaign's)."
+        ),
     ] = None,
     margin: Annotated[
-        str | None, typer.Option(help="What counts as the same: 5% [default: the campaign's].")
+        str | None,
+        typer.Option(
+            metavar="SHARE", help="What counts as the same: 5% (default: the campaign's)."
+        ),
     ] = None,
     percentile: Annotated[
-        list[float] | None, typer.Option(help="May be repeated [default: 50, 95, 99].")
+        list[float] | None,
+        typer.Option(metavar="Q", help="May be repeated (default: 50, 95, 99)."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Write to this file [default: the terminal].")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write to this file (default: the terminal)."),
     ] = None,
 ) -> None:
     """Say which variant of a record is faster, by how much, and how sure that is."""
@@ -108,10 +119,14 @@ def _write(path: Path, text: str) -> None:
 )
 def gate_command(
     record: Annotated[
-        Path, typer.Argument(help="A run's folder; of a campaign or results folder, the newest.")
+        Path,
+        typer.Argument(
+            metavar="RECORD", help="A run's folder; of a campaign or results folder, the newest."
+        ),
     ],
     policy_file: Annotated[
-        Path, typer.Option("--policy", help="The rules, in TOML (analysis/README.md).")
+        Path,
+        typer.Option("--policy", metavar="FILE", help="The rules, in TOML (analysis/README.md)."),
     ],
 ) -> None:
     """

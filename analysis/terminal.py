@@ -79,7 +79,8 @@ def setting(comparison: Comparison) -> str:
     """`demo, nano, track A: 3 repeats of 5 s at each of 3 levels, complete, commit 1a2b3c4`."""
     record, campaign = comparison.record, comparison.record.campaign
     model, track = campaign.get("model"), campaign.get("track")
-    what = [record.name, model, f"track {track}" if track else None]
+    without = " (no inference)" if track == "null" else ""
+    what = [record.name, model, f"track {track}{without}" if track else None]
     repeats = f"{record.repeats} repeat{'s' if record.repeats != 1 else ''}"
     if campaign.get("duration_s"):
         repeats += f" of {campaign['duration_s']:g} s"

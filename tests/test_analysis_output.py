@@ -142,6 +142,14 @@ def test_the_json_has_no_infinity_and_everything_by_repeat(tmp_path: Path) -> No
     assert repeat["response"]["p95"]["n"] == repeat["requests"]["ok"] == 200
 
 
+def test_another_reference_keeps_the_noise_floor_of_the_pair(path: Path) -> None:
+    usual, other = compare(load(path)), compare(load(path), reference="optimized")
+    floors = {(d.level, d.measure): d.floor for d in usual.matrix.differences}
+    assert {d.variant for d in other.matrix.differences} == {"baseline", "seed"}
+    assert all(d.floor == floors[d.level, d.measure] for d in other.matrix.differences)
+    assert other.matrix.aa == usual.matrix.aa
+
+
 def test_one_repeat_is_shown_without_verdicts(tmp_path: Path) -> None:
     plan = campaign({"baseline": QUIET, "optimized": QUIET}, ("c0001",), repeats=1)
     comparison = compare(load(write(tmp_path, plan)))
