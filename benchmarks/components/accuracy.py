@@ -122,7 +122,7 @@ def cases() -> list[Case]:
 
 def frozen_case() -> Case:
     """A server that is busy for four fifths of the time, and stands still for 2 s in between."""
-    rate, delay, freeze, freeze_at, requests = 10.0, 80.0, 2000.0, 50, 375
+    rate, delay, freeze, freeze_at, requests = 8.0, 100.0, 2000.0, 50, 375
     return Case(
         f"2 s freeze, {rate:g}/s",
         ("--mode", "freeze", "--delay", f"{delay}ms", "--freeze", f"{freeze}ms",
