@@ -41,6 +41,7 @@ except (CampaignError, RunError) as error:
 WINDTUNNEL = [sys.executable, "-c", RUNNER]
 REFUSED = 1  # the status of sys.exit with a text; windtunnel's own is tested with its command
 LONG = "clients = [2]\nrepeats = 3\nduration_s = 0.6\n"
+SLOW = "clients = [2]\nrepeats = 1\nduration_s = 2.5\n"  # time to look at a visit in flight
 
 
 def command(results: Path, *arguments: object, checkout: Path = CHECKOUT) -> list[str]:
@@ -187,7 +188,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 
 def test_after_kill_9_nothing_runs_and_nothing_half_written_counts(tmp_path: Path) -> None:
     results = tmp_path / "results"
-    runner = start(results, campaign(tmp_path, two="workers", more=LONG))
+    runner = start(results, campaign(tmp_path, two="workers", more=SLOW))
     until(in_mid_visit(results, 1))
     children = family(runner.pid)
     names = {process.name() for process in children}
@@ -207,7 +208,7 @@ def test_after_kill_9_nothing_runs_and_nothing_half_written_counts(tmp_path: Pat
 
 def test_a_record_has_one_runner(tmp_path: Path) -> None:
     results = tmp_path / "results"
-    runner = start(results, campaign(tmp_path, more=LONG))
+    runner = start(results, campaign(tmp_path, more=SLOW))
     until(in_mid_visit(results, 0))
     second = run(results, "--resume", expect=REFUSED)
     assert "another runner is writing this record" in second.stderr
