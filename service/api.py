@@ -1,25 +1,29 @@
 """
 The endpoints, and how a picture gets out of a request.
 
-`form` takes it through FastAPI's UploadFile. `direct` reads the body as it is and finds the
-one picture in it; whatever is not the plain form of one file goes to the same library that
-`form` uses.
+`form` takes it through FastAPI's UploadFile. `direct` is an endpoint before FastAPI's that
+reads the body as it is and finds the one picture in it; whatever is not the plain form of
+one file goes to the same library that `form` uses.
 """
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, File, Request, UploadFile
-from fastapi.responses import Response
+from fastapi.encoders import jsonable_encoder
+from fastapi.responses import JSONResponse, ORJSONResponse, Response
+from starlette.datastructures import QueryParams
 from starlette.datastructures import UploadFile as FormFile
+from starlette.requests import ClientDisconnect
 
 from service import detection, health
-from service.limits import Refusal
+from service.limits import Message, Receive, Refusal, Scope, Send
 from service.settings import Settings
 from service.telemetry import CLOCK
-from service.tracks import Worker
+from service.tracks import Answer, Worker
 
 BOUNDARY = re.compile(rb"multipart/form-data; ?boundary=([0-9A-Za-z'()+_,./:=?-]{1,70})", re.I)
 PART_HEAD = re.compile(
@@ -73,15 +77,6 @@ async def pictures(request: Request) -> list[bytes]:
     return [await value.read() for value in values if isinstance(value, FormFile)]
 
 
-async def picture_direct(request: Request) -> bytes:
-    """The one picture of a request, found in the body without a parser where that is safe."""
-    body = await request.body()
-    if not is_form(request):
-        return body
-    part = only_part(request.headers["content-type"].encode("latin-1"), body)
-    return only(await pictures(request)) if part is None else part
-
-
 def only_part(content_type: bytes, body: bytes) -> bytes | None:
     """The content of a form that is one file named `image` and nothing else, or None."""
     named = BOUNDARY.fullmatch(content_type)
@@ -113,53 +108,106 @@ def missing() -> Refusal:
     return Refusal("image_missing", "the form has no file in a field named 'image'")
 
 
-def known_model(request: Request) -> str:
-    model: str = request.path_params["model"]
+def known_model(model: str) -> str:
     if model not in detection.SIZES:
         names = ", ".join(detection.SIZES)
         raise Refusal("model_unknown", f"found model {model[:50]!r}; expected one of {names}")
     return model
 
 
-def as_bytes(answer: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(answer), media_type="application/json")
+# FastAPI does for a dict what the first two do, with its default response class.
+ENCODERS: dict[str, Callable[[Answer], Response]] = {
+    "stdlib": lambda answer: JSONResponse(jsonable_encoder(answer)),
+    "orjson_response": lambda answer: ORJSONResponse(jsonable_encoder(answer)),
+    "bytes": lambda answer: Response(orjson.dumps(answer), media_type="application/json"),
+}
 
 
-def as_values(answer: dict[str, Any]) -> Any:
-    """FastAPI encodes it: jsonable_encoder, then the default response class of the app."""
-    return answer
+class Direct:
+    """
+    The endpoint of one picture as plain ASGI: the body as it comes, one look, one answer.
+
+    After an inference the caches are cold, and every layer that a request goes through
+    costs twice what it costs in a benchmark of that layer.
+    """
+
+    def __init__(self, settings: Settings, worker: Worker) -> None:
+        self.encode = ENCODERS[settings.json]
+        self.worker = worker
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        model = known_model(scope["path_params"]["model"])
+        track = self.worker.track(query_track(scope["query_string"]))
+        body = await whole(receive)
+        kind = content_type(scope)
+        data = body if kind.startswith(b"image/") else only_part(kind, body)
+        if data is None:
+            data = only(await pictures(Request(scope, once(body))))
+        answer = await self.worker.one(track, model, data, scope[CLOCK])
+        await self.encode(answer)(scope, receive, send)
+
+
+async def whole(receive: Receive) -> bytes:
+    pieces = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        pieces.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+
+
+def once(body: bytes) -> Receive:
+    """A body that has been read, to be read again by the library."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+def content_type(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            found: bytes = value
+            return found
+    return b""
+
+
+def query_track(query: bytes) -> str | None:
+    """Most requests have no query, and need no parser for it."""
+    return QueryParams(query).get("track") if query else None
 
 
 def predictions(settings: Settings, worker: Worker) -> APIRouter:
     """The two endpoints under test, in the form that the settings ask for."""
     router = APIRouter()
-    encode = as_bytes if settings.json == "bytes" else as_values
+    direct_json = settings.json == "bytes"
 
-    async def one(request: Request, data: bytes, model: str) -> Any:
+    def encode(answer: Answer) -> Any:
+        return ENCODERS["bytes"](answer) if direct_json else answer
+
+    async def predict(request: Request, model: str, image: Files = None) -> Any:
+        known_model(model)
         track = worker.track(request.query_params.get("track"))
+        if not is_form(request):
+            data = await request.body()
+        elif image:
+            data = only([await file.read() for file in image])
+        else:
+            raise missing()
         return encode(await worker.one(track, model, data, request.scope[CLOCK]))
 
-    async def predict_form(request: Request, image: Files = None) -> Any:
-        model = known_model(request)
-        if not is_form(request):
-            return await one(request, await request.body(), model)
-        if not image:
-            raise missing()
-        return await one(request, only([await file.read() for file in image]), model)
-
-    async def predict_direct(request: Request) -> Any:
-        model = known_model(request)
-        return await one(request, await picture_direct(request), model)
-
-    async def batch(request: Request) -> Any:
-        model = known_model(request)
+    async def batch(request: Request, model: str) -> Any:
+        known_model(model)
+        track = worker.track(request.query_params.get("track"))
         found = await pictures(request)
         if len(found) > settings.max_images:
             raise Refusal(
                 "too_many_images",
                 f"the form has {len(found)} images; at most {settings.max_images} are accepted",
             )
-        track = worker.track(request.query_params.get("track"))
         return encode(await worker.many(track, model, found, request.scope[CLOCK]))
 
     described: dict[str, Any] = {
@@ -167,7 +215,6 @@ def predictions(settings: Settings, worker: Worker) -> APIRouter:
         "response_model": None,
         "openapi_extra": BODY_SCHEMA,
     }
-    predict = predict_direct if settings.upload == "direct" else predict_form
     router.add_api_route("/predict/{model}", predict, name="predict", **described)
     router.add_api_route("/predict/{model}/batch", batch, name="predict_batch", **described)
     return router

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, ORJSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 from uvicorn.config import STARTUP_FAILURE
 
 from service import api, imaging
@@ -58,6 +59,10 @@ def create_app(worker: Worker) -> FastAPI:
     app.add_exception_handler(Refusal, on_refusal)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_validation_error)
+    if settings.upload == "direct":
+        # Before FastAPI's route of the same path, which stays for the API's description.
+        endpoint = api.Direct(settings, worker)
+        app.router.routes.insert(0, Route("/predict/{model}", endpoint, methods=["POST"]))
     app.include_router(api.predictions(settings, worker))
     app.include_router(api.facts(worker))
     return app
