@@ -117,11 +117,11 @@ def noise_floor(copy: Sequence[float], original: Sequence[float]) -> float | Non
 
 def block_noise(values: Mapping[str, Sequence[float]]) -> Noise | None:
     """
-    The noise inside blocks, from all variants together.
+    The noise inside blocks, from several variants together.
 
     The residuals of a randomised complete block design, after the variants' and the blocks'
-    means are taken out (Montgomery, Design and Analysis of Experiments, section 4.1). Four
-    variants in 3 blocks give 6 degrees of freedom, where one pair gives 2.
+    means are taken out (Montgomery, Design and Analysis of Experiments, section 4.1). Three
+    variants in 3 blocks give 4 degrees of freedom, where one pair gives 2.
     """
     logs = np.log(np.array([list(series) for series in values.values()]))
     df = (logs.shape[0] - 1) * (logs.shape[1] - 1) if logs.ndim == 2 else 0

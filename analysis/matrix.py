@@ -142,7 +142,7 @@ def _difference(
     ours, theirs = series.get(variant, {}), series.get(plan.reference, {})
     between = ratio([(ours[b], theirs[b]) for b in sorted(ours.keys() & theirs.keys())])
     floor = _floor(series, plan)
-    p = 1.0 if between is None else p_value(between, _noise(series, variant, plan.reference))
+    p = 1.0 if between is None else p_value(between, _noise(series, variant, plan))
     return Difference(variant, level, measure, between, floor, p, 1.0, Verdict.UNRESOLVED, "", None)
 
 
@@ -173,14 +173,20 @@ def _floor(series: Mapping[str, Mapping[int, Value]], plan: Plan) -> float | Non
     return noise_floor([copy[b].value for b in blocks], [original[b].value for b in blocks])
 
 
-def _noise(series: Mapping[str, Mapping[int, Value]], variant: str, reference: str) -> Noise | None:
-    """From the variants that have an exact value in every block of the two compared."""
-    blocks = sorted(series.get(variant, {}).keys() & series.get(reference, {}).keys())
+def _noise(series: Mapping[str, Mapping[int, Value]], variant: str, plan: Plan) -> Noise | None:
+    """
+    From the variant, the reference and the A/A pair, where they have exact values in every block.
+
+    The other variants are left out: one that is erratic must not hide what another one does.
+    """
+    blocks = sorted(series.get(variant, {}).keys() & series.get(plan.reference, {}).keys())
     if len(blocks) < 2:
         return None
+    wanted = {variant, plan.reference, plan.original, plan.aa}
     exact = {
         name: [values[block].value for block in blocks]
         for name, values in series.items()
-        if all(block in values and not values[block].at_least for block in blocks)
+        if name in wanted
+        and all(block in values and not values[block].at_least for block in blocks)
     }
-    return block_noise(exact) if {variant, reference} <= exact.keys() else None
+    return block_noise(exact) if {variant, plan.reference} <= exact.keys() else None

@@ -163,8 +163,8 @@ def role(variant: str, comparison: Comparison) -> str:
 
 
 def shown(comparison: Comparison, level: str) -> Iterator[Difference]:
-    """The differences of a level for which there is a ratio."""
-    for difference in comparison.matrix.differences:
+    """The differences of a level for which there is a ratio; of a mere A/A pair, its own."""
+    for difference in comparison.matrix.differences or comparison.matrix.aa:
         if difference.level == level and difference.ratio is not None:
             yield difference
 

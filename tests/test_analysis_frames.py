@@ -139,8 +139,8 @@ def test_a_damaged_record_is_refused(path: Path, content: str, message: str) -> 
         load(path)
 
 
-@pytest.mark.parametrize("name", ["run.json", str(VISIT.folder / SAMPLES)])
-def test_what_is_damaged_is_one_line_with_its_place_and_status_2(path: Path, name: str) -> None:
+def test_what_is_damaged_is_one_line_with_its_place_and_status_2(path: Path) -> None:
+    name = VISIT.folder / SAMPLES
     (path / name).write_bytes(b"")
     status, lines = command(path)
     assert status == 2

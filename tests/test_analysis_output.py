@@ -150,6 +150,13 @@ def test_another_reference_keeps_the_noise_floor_of_the_pair(path: Path) -> None
     assert other.matrix.aa == usual.matrix.aa
 
 
+def test_a_mere_pair_of_copies_shows_how_they_differ(tmp_path: Path) -> None:
+    comparison = compare(load(write(tmp_path, campaign({"baseline": QUIET}, ("c0001",)))))
+    assert comparison.matrix.differences == ()
+    assert [d.variant for d in terminal.shown(comparison, "c0001")] == ["baseline.aa"] * 3
+    assert any("±" in line for line in page(comparison, 80))
+
+
 def test_one_repeat_is_shown_without_verdicts(tmp_path: Path) -> None:
     plan = campaign({"baseline": QUIET, "optimized": QUIET}, ("c0001",), repeats=1)
     comparison = compare(load(write(tmp_path, plan)))

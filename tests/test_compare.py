@@ -249,3 +249,21 @@ def test_campaigns_with_a_true_difference_find_it() -> None:
     ]
     assert np.mean([v is Verdict.FASTER for v in verdicts]) > 0.8
     assert Verdict.SLOWER not in verdicts
+
+
+def test_an_erratic_variant_does_not_hide_what_another_does() -> None:
+    rng = np.random.default_rng(4)
+    found = []
+    for repeat in range(1, 4):
+        for variant, scale, noise in (
+            ("baseline", 20, 0.01),
+            ("baseline.aa", 20, 0.01),
+            ("seed", 20, 1.0),
+            ("optimized", 12, 0.01),
+        ):
+            times = scale * np.exp(noise * rng.standard_normal() + 0.1 * rng.standard_normal(90))
+            found.append(arrays(Visit(variant, "c0001", repeat), times))
+    plan = Plan(VARIANTS, ("c0001",), "baseline", "baseline.aa", 0.05, 3)
+    verdicts = {(d.variant, d.measure): d.verdict for d in build(found, plan).differences}
+    assert verdicts["optimized", "p50"] is Verdict.FASTER
+    assert verdicts["seed", "p50"] is Verdict.UNRESOLVED

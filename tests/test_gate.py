@@ -198,13 +198,6 @@ def test_a_policy_that_does_not_fit_the_record_is_refused(
     assert message in str(refused.value)
 
 
-def test_2_and_one_line_when_the_policy_is_wrong(faster: Path, tmp_path: Path) -> None:
-    status, lines = command(faster, "[[rule]]\nmax_mss = 1\n", tmp_path)
-    assert status == 2
-    assert len(lines) == 1
-    assert "did you mean 'max_ms'?" in lines[0]
-
-
 def test_2_and_one_line_when_the_record_is_not_there(tmp_path: Path) -> None:
     status, lines = command(tmp_path / "none", "[[rule]]\nmax_ms = 1\n", tmp_path)
     assert status == 2
