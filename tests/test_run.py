@@ -363,7 +363,7 @@ def test_the_workers_of_our_service_do_not_outlive_a_killed_runner(tmp_path: Pat
         "SERVICE_TRACK = 'null'\n"
     )
     runner = start(tmp_path, file, checkout=ROOT)
-    until(in_mid_visit(tmp_path, 0), 60)
+    until(in_mid_visit(tmp_path, 0), 120)
     children = family(runner.pid)
     services = [p for p in children if "serve" in p.cmdline()]
     assert any(len(p.children()) >= 2 for p in services), "uvicorn has started its workers"
