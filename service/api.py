@@ -17,10 +17,11 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, ORJSONResponse, Response
 from starlette.datastructures import QueryParams
 from starlette.datastructures import UploadFile as FormFile
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service import detection, health
-from service.limits import Message, Receive, Refusal, Scope, Send
+from service.limits import BODY, App, Body, Message, Receive, Refusal, Scope, Send
 from service.settings import Settings
 from service.telemetry import CLOCK
 from service.tracks import Answer, Worker
@@ -70,7 +71,10 @@ async def pictures(request: Request) -> list[bytes]:
     """The pictures of a request, by the library; a raw body is one picture."""
     if not is_form(request):
         return [await request.body()]
-    form = await request.form()
+    try:
+        form = await request.form()
+    except HTTPException as error:  # what Starlette makes of a parser's complaint
+        raise Refusal("form_broken", str(error.detail)) from error
     values = form.getlist("image")
     if not values or not all(isinstance(value, FormFile) for value in values):
         raise missing()
@@ -125,20 +129,31 @@ ENCODERS: dict[str, Callable[[Answer], Response]] = {
 
 class Direct:
     """
-    The endpoint of one picture as plain ASGI: the body as it comes, one look, one answer.
+    The endpoint of one picture before FastAPI's: the body as it comes, one look, one answer.
 
     After an inference the caches are cold, and every layer that a request goes through
-    costs twice what it costs in a benchmark of that layer.
+    costs twice what it costs in a benchmark of that layer. FastAPI's own route of the same
+    path stays for the API's description.
     """
 
-    def __init__(self, settings: Settings, worker: Worker) -> None:
+    def __init__(self, app: App, settings: Settings, worker: Worker) -> None:
+        self.app = app
         self.encode = ENCODERS[settings.json]
         self.worker = worker
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        model = known_model(scope["path_params"]["model"])
+        model = asked_model(scope)
+        if model:
+            await self.answer(known_model(model), scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def answer(self, model: str, scope: Scope, receive: Receive, send: Send) -> None:
         track = self.worker.track(query_track(scope["query_string"]))
-        body = await whole(receive)
+        guarded: Body = scope[BODY]
+        body = await guarded.whole()
+        if guarded.disconnected:
+            raise ClientDisconnect
         kind = content_type(scope)
         data = body if kind.startswith(b"image/") else only_part(kind, body)
         if data is None:
@@ -147,15 +162,12 @@ class Direct:
         await self.encode(answer)(scope, receive, send)
 
 
-async def whole(receive: Receive) -> bytes:
-    pieces = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        pieces.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(pieces)
+def asked_model(scope: Scope) -> str:
+    """The last part of a path /predict/{model} that is posted to, or nothing."""
+    if scope["type"] != "http" or scope["method"] != "POST":
+        return ""
+    prefix, _, model = scope["path"].rpartition("/")
+    return model if prefix == "/predict" else ""
 
 
 def once(body: bytes) -> Receive:

@@ -15,7 +15,6 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, ORJSONResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
 from uvicorn.config import STARTUP_FAILURE
 
 from service import api, imaging
@@ -46,6 +45,8 @@ def create_app(worker: Worker) -> FastAPI:
     app.state.upload = settings.upload
     app.state.ready = readiness(worker)
     # The last one added is the outermost: also what the guard refuses carries its times.
+    if settings.upload == "direct":
+        app.add_middleware(api.Direct, settings=settings, worker=worker)
     app.add_middleware(
         Guard,
         max_bytes=settings.max_bytes,
@@ -59,10 +60,6 @@ def create_app(worker: Worker) -> FastAPI:
     app.add_exception_handler(Refusal, on_refusal)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_validation_error)
-    if settings.upload == "direct":
-        # Before FastAPI's route of the same path, which stays for the API's description.
-        endpoint = api.Direct(settings, worker)
-        app.router.routes.insert(0, Route("/predict/{model}", endpoint, methods=["POST"]))
     app.include_router(api.predictions(settings, worker))
     app.include_router(api.facts(worker))
     return app

@@ -43,6 +43,7 @@ STATUS = {
 }
 
 RETRY_AFTER_S = 1
+BODY = "service.body"  # its place in the ASGI scope
 
 log = logging.getLogger("service")
 
@@ -110,7 +111,7 @@ class Guard:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer, unless the body or an error of ours decides otherwise."""
-        body = Body(self, receive)
+        body = scope[BODY] = Body(self, receive)
         started = False
 
         async def passed_on(message: Message) -> None:
@@ -166,23 +167,44 @@ class Body:
         if not self.more:  # the framework listens for a disconnect: no deadline for that
             return await self.source()
         message = await self.next_message()
+        self.counted(message)
+        return message
+
+    def counted(self, message: Message) -> bytes:
+        """The bytes of one message, or the end of the request if they are too many."""
         self.disconnected = message["type"] == "http.disconnect"
         self.more = message.get("more_body", False)
-        self.received_bytes += len(message.get("body", b""))
+        piece: bytes = message.get("body", b"")
+        self.received_bytes += len(piece)
         if self.received_bytes > self.guard.max_bytes:
             self.refusal = self.guard.too_large()
             raise self.refusal
-        return message
+        return piece
+
+    def late(self) -> Refusal:
+        self.refusal = Refusal(
+            "receive_timeout", f"the body was not complete after {self.guard.timeout_s:g} s"
+        )
+        return self.refusal
+
+    async def whole(self) -> bytes:
+        """The body in one piece, under one timer; receiving it piece by piece needs one each."""
+        pieces = []
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                while self.more:
+                    message = await self.source()
+                    pieces.append(self.counted(message))
+        except TimeoutError:
+            raise self.late() from None
+        return b"".join(pieces)
 
     async def next_message(self) -> Message:
         try:
             async with asyncio.timeout_at(self.deadline):
                 return await self.source()
         except TimeoutError:
-            self.refusal = Refusal(
-                "receive_timeout", f"the body was not complete after {self.guard.timeout_s:g} s"
-            )
-            raise self.refusal from None
+            raise self.late() from None
 
 
 def declared_bytes(scope: Scope) -> int:

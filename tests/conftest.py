@@ -22,6 +22,10 @@ def triton_bench() -> Path:
     return program
 
 
+# Each takes a quarter of a gigabyte; a test may hold on to two.
+MAX_SERVICES = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """A running service, as `python -m service serve` started it."""
@@ -65,12 +69,19 @@ def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> str:
 @pytest.fixture(scope="session")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
     """Start a service with these settings (`SERVICE_` left out), or give the one that has them."""
-    started: dict[tuple[tuple[str, str], ...], Service] = {}
-    processes: list[subprocess.Popen[bytes]] = []
+    # In the order of their last use.
+    alive: dict[tuple[tuple[str, str], ...], tuple[Service, subprocess.Popen[bytes]]] = {}
+
+    def stop_oldest() -> None:
+        _, process = alive.pop(next(iter(alive)))
+        process.terminate()
+        assert process.wait(60) == 0
 
     def start(**settings: str) -> Service:
         key = tuple(sorted(settings.items()))
-        if key not in started:
+        if key in alive:
+            alive[key] = alive.pop(key)
+        else:
             log = tmp_path_factory.mktemp("service") / "log"
             variables = {f"SERVICE_{name}": value for name, value in settings.items()}
             with log.open("wb") as sink:
@@ -80,12 +91,16 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
                     cwd=ROOT,
                     stderr=sink,
                 )
-            processes.append(process)
-            started[key] = Service(wait_until_ready(process, log), process.pid, log)
-        return started[key]
+            try:
+                alive[key] = Service(wait_until_ready(process, log), process.pid, log), process
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+            if len(alive) > MAX_SERVICES:
+                stop_oldest()
+        return alive[key][0]
 
     yield start
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        assert process.wait(30) == 0
+    while alive:
+        stop_oldest()
