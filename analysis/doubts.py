@@ -50,7 +50,7 @@ def shared_cpus(matrix: Matrix, run: Mapping[str, Any]) -> Iterator[tuple[str, s
     if not service or not generator or set(service) & set(generator):
         reason = f" ({pinning['reason']})" if pinning.get("reason") else ""
         yield (
-            f"the generator and the service share CPUs{reason}",
+            f"the generator and the service share the CPUs{reason}",
             "read ratios rather than absolute values, or use a machine with more cores",
         )
 

@@ -61,6 +61,7 @@ class Campaign:
     rates: tuple[float, ...] = ()
     repeats: int = 3
     duration_s: float = 10.0
+    min_requests: int | None = None
     warmup_s: float = 2.0
     timeout_s: float = 30.0
     model: str = "nano"
@@ -72,6 +73,11 @@ class Campaign:
     margin: float = 0.05
     restart: str = "block"
     seed: int | None = None
+
+    @property
+    def longest_s(self) -> float:
+        """How long the load of one visit may take: the generator waits 4 times for min_requests."""
+        return self.warmup_s + self.duration_s * (4 if self.min_requests else 1)
 
     @property
     def copy_name(self) -> str | None:
@@ -241,6 +247,7 @@ _KINDS: dict[str, Any] = {
     "rates": fields.Numbers(fields.Number(float, 0.001, 9999)),
     "repeats": fields.Number(int, 1, 99),
     "duration_s": _SECONDS,
+    "min_requests": fields.Number(int, 1, 10**6),
     "warmup_s": fields.Number(float, 0, 3600),
     "timeout_s": _SECONDS,
     "model": fields.Choice(*MODELS),

@@ -68,9 +68,11 @@ def arguments(
     """The generator's command line for one repeat."""
     value = campaign.levels[level]
     load = ["--clients", f"{value:.0f}"] if campaign.clients else ["--rate", f"{value:g}"]
+    least = ["--min-requests", str(campaign.min_requests)] if campaign.min_requests else []
     return [
         *("--url", url),
         *load,
+        *least,
         *("--duration", f"{campaign.duration_s:g}s"),
         *("--warmup", f"{campaign.warmup_s:g}s"),
         *("--timeout", f"{campaign.timeout_s:g}s"),

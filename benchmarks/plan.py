@@ -56,8 +56,8 @@ def pin(cores: list[tuple[int, ...]]) -> Pinning:
         return Pinning(
             None,
             None,
-            f"generator and services share {cpus} CPUs: {CPUS_TO_SEPARATE} on at least 2 cores are"
-            " needed to separate them; each takes time from the other",
+            f"{cpus} CPUs, on which generator and services take time from each other;"
+            f" {CPUS_TO_SEPARATE} are needed to separate them",
         )
     count = max(1, len(cores) // 4)
     generator = tuple(sorted(cpu for core in cores[-count:] for cpu in core))
@@ -171,7 +171,8 @@ def describe(campaign: Campaign, visits: list[Visit], pinning: Pinning) -> str:
         f"  load      {levels} {load}; model {campaign.model}, track {campaign.track}",
         f"  visits    {len(visits)}: {len(visits) // max(1, campaign.repeats)} cells x"
         f" {campaign.repeats} repeats of {campaign.duration_s:g} s"
-        f" after {campaign.warmup_s:g} s of warm-up",
+        f" after {campaign.warmup_s:g} s of warm-up"
+        + (f", and {campaign.min_requests} requests at least" if campaign.min_requests else ""),
         f"  takes     about {duration(seconds)}",
         f"  CPUs      {pinning.reason}",
     ]

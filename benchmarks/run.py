@@ -189,7 +189,7 @@ class Run:
         command = [str(self._program), *arguments]
         process = generator.start(command, ROOT, self._pinning.generator)
         meter = Meter(target.pid, process.pid)
-        limit_s = campaign.warmup_s + campaign.duration_s + campaign.timeout_s
+        limit_s = campaign.longest_s + campaign.timeout_s
         try:
             show, check = self._display.show, self._lineup.check
             return generator.follow(process, limit_s, meter, show, check).summary(), meter

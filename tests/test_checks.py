@@ -130,7 +130,7 @@ def test_a_doubt_is_not_raised_within_its_limit(kind: str) -> None:
         ("other_load", "other programs used 15% of the machine"),
         ("steal", "the hypervisor took 2.0% of the CPU time away"),
         ("too_few", "P99 needs 368 requests in each repeat, one has 300"),
-        ("shared_cpus", "the generator and the service share CPUs (2 CPUs)"),
+        ("shared_cpus", "the generator and the service share the CPUs (2 CPUs)"),
         ("left_out", "left out of the run (seed: pillow-simd needs AVX2)"),
         ("rate_missed", "only 95% of the offered rate was sent"),
     ],

@@ -69,7 +69,7 @@ def test_with_fewer_cpus_they_share_and_the_reason_says_so() -> None:
     for cores in few:
         pinning = pin(cores)
         assert (pinning.service, pinning.generator) == (None, None)
-        assert "share" in pinning.reason
+        assert "separate" in pinning.reason
 
 
 def test_cpu_lists_are_parsed_as_the_kernel_writes_them() -> None:

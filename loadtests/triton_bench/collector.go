@@ -110,11 +110,11 @@ func (c *collector) finish() {
 }
 
 func (r *run) measured(w *row) bool {
-	return w.dueNS >= r.measureStartNS && w.dueNS < r.measureEndNS
+	return w.dueNS >= r.measureStartNS && w.dueNS < r.measureEndNS.Load()
 }
 
 func (r *run) inWindow(ns int64) bool {
-	return ns >= r.measureStartNS && ns < r.measureEndNS
+	return ns >= r.measureStartNS && ns < r.measureEndNS.Load()
 }
 
 func (t *tally) count(r *run, w *row) {

@@ -133,7 +133,7 @@ func (o *options) shownProgress() string {
 
 func (r *run) load() {
 	if r.options.open() {
-		r.openLoop(r.first, constantSchedule(r.options.rate, r.measureStartNS, r.measureEndNS-r.measureStartNS, r.options.requests))
+		r.openLoop(r.first, constantSchedule(r.options.rate, r.measureStartNS, r.measureEndNS.Load()-r.measureStartNS, r.options.requests))
 	} else {
 		r.closedLoop(r.first)
 	}

@@ -27,6 +27,7 @@ length
   --warmup D           load before the measured time, recorded as such (default 2s)
   --duration D         measured time; "10", "10s" and "2m" are durations (default 10s)
   --requests N         stop after N measured requests; without --duration, only then
+  --min-requests N     go on after --duration until N requests were measured, up to 4 times as long
   --timeout D          give a request up this long after it was sent (default 30s)
 
 requests
@@ -61,7 +62,7 @@ type options struct {
 	rate                      float64
 	maxConnections            int
 	warmup, duration, timeout time.Duration
-	requests                  int64
+	requests, minRequests     int64
 	image, images             string
 	limit                     int
 	body                      string
@@ -111,6 +112,7 @@ func parseOptions(arguments []string) (*options, error) {
 	flags.Var(seconds{&o.duration}, "duration", "")
 	flags.Var(seconds{&o.timeout}, "timeout", "")
 	flags.Int64Var(&o.requests, "requests", 0, "")
+	flags.Int64Var(&o.minRequests, "min-requests", 0, "")
 	flags.StringVar(&o.image, "image", "", "")
 	flags.StringVar(&o.images, "images", "loadtests/images", "")
 	flags.IntVar(&o.limit, "limit", 0, "")
@@ -161,6 +163,8 @@ func (o *options) check() error {
 		return errors.New("--max-connections: given without --rate; in a closed loop --clients is the number of connections")
 	case o.given["requests"] && o.requests < 1:
 		return fmt.Errorf("--requests %d: expected at least 1", o.requests)
+	case o.given["min-requests"] && (o.minRequests < 1 || o.given["requests"]):
+		return errors.New("--min-requests: expected at least 1, and not together with --requests")
 	case o.duration == 0 && !o.endless():
 		return errors.New("--duration 0: nothing would be measured; expected a time such as 10s")
 	case o.timeout == 0:

@@ -77,8 +77,8 @@ func (c *collector) moment(r *run, before, beforeNS int64) (m moment, done, nowN
 		ElapsedS: float64(nowNS) / 1e9, Phase: "warmup", InFlight: r.inFlight.Load(),
 		Errors: c.tally.all.HTTPError + c.tally.all.TransportError + c.tally.all.Timeout,
 	}
-	if r.measureEndNS != forever {
-		total := float64(r.measureEndNS) / 1e9
+	if r.plannedEndNS != forever {
+		total := float64(max(r.plannedEndNS, min(nowNS, r.measureEndNS.Load()))) / 1e9
 		m.TotalS = &total
 	}
 	observed := c.tally.warmupResponse

@@ -14,6 +14,9 @@ import (
 // forever is later than any run ends.
 const forever = math.MaxInt64
 
+// patience is how many times --duration a run may take to reach --min-requests.
+const patience = 4
+
 // A run is what all senders share. Everything but the atomics and `live` is fixed before t0.
 type run struct {
 	options  *options
@@ -23,10 +26,11 @@ type run struct {
 	t0             time.Time
 	startUnixNS    int64
 	measureStartNS int64
-	measureEndNS   int64 // as planned; forever when --requests alone ends the run
+	plannedEndNS   int64        // by --duration; forever when --requests alone ends the run
+	measureEndNS   atomic.Int64 // as planned, or later while --min-requests are not there
 
 	issued   atomic.Int64 // requests, warm-up included
-	claimed  atomic.Int64 // measured requests, counted when --requests limits them
+	claimed  atomic.Int64 // measured requests, counted for --requests and --min-requests
 	queued   atomic.Int64 // arrivals that found no free connection
 	inFlight atomic.Int64
 	dials    atomic.Int64
@@ -50,16 +54,31 @@ type run struct {
 func newRun(o *options, to target, payloads []payload) *run {
 	r := &run{options: o, target: to, payloads: payloads}
 	r.measureStartNS = int64(o.warmup)
-	r.measureEndNS = int64(o.warmup + o.duration)
+	r.plannedEndNS = int64(o.warmup + o.duration)
 	if o.endless() {
-		r.measureEndNS = forever
+		r.plannedEndNS = forever
 	}
-	if o.open() && o.requests > 0 { // an open loop knows when it will have sent them
-		r.measureEndNS = min(r.measureEndNS, r.measureStartNS+int64(math.Ceil(float64(o.requests)/o.rate*1e9)))
-	}
+	r.measureEndNS.Store(r.firstEndNS())
 	r.aborted, r.abort = context.WithCancel(context.Background())
 	r.live.wires = map[*wire]struct{}{}
 	return r
+}
+
+// firstEndNS is the end of the measured time as far as it is known before the first request. An open
+// loop knows when it will have sent how many; a closed loop sees when --min-requests are there.
+func (r *run) firstEndNS() int64 {
+	o, end := r.options, r.plannedEndNS
+	sentNS := func(requests int64) int64 { return r.measureStartNS + int64(math.Ceil(float64(requests)/o.rate*1e9)) }
+	latest := r.measureStartNS + patience*int64(o.duration)
+	switch {
+	case o.minRequests > 0 && o.open():
+		return min(latest, max(end, sentNS(o.minRequests)))
+	case o.minRequests > 0:
+		return latest
+	case o.requests > 0 && o.open():
+		return min(end, sentNS(o.requests))
+	}
+	return end
 }
 
 // reach connects once, so that an unreachable service is one line and not a file of failures. The
@@ -119,11 +138,21 @@ func (r *run) stop() {
 
 // claim tells whether one more request may be sent that is due at the given time.
 func (r *run) claim(dueNS int64) bool {
-	if dueNS >= r.measureEndNS || r.stopping.Load() {
+	if dueNS >= r.measureEndNS.Load() || r.stopping.Load() {
 		return false
 	}
-	limit := r.options.requests
-	return limit == 0 || dueNS < r.measureStartNS || r.claimed.Add(1) <= limit
+	limit, least := r.options.requests, r.options.minRequests
+	if dueNS < r.measureStartNS || (limit == 0 && least == 0) {
+		return true
+	}
+	number := r.claimed.Add(1)
+	if number == least { // all before it were due by now, so none of them falls out of the window
+		r.measureEndNS.Store(max(r.plannedEndNS, r.now()+1))
+	}
+	if least > 0 && number > least && dueNS >= r.plannedEndNS {
+		return false
+	}
+	return limit == 0 || number <= limit
 }
 
 // sleepUntil waits for a time after t0; false if the run was stopped before it came.

@@ -33,6 +33,40 @@ func TestEveryRequestOfAClosedLoopIsARow(t *testing.T) {
 	}
 }
 
+func TestAMeasurementGoesOnUntilItHasEnoughRequests(t *testing.T) {
+	slow := func(conn net.Conn, n int64) bool {
+		time.Sleep(10 * time.Millisecond)
+		return say(fine)(conn, n)
+	}
+	for name, c := range map[string]struct {
+		load     string
+		duration string
+		most     time.Duration
+		ok       func(issued int64) bool
+	}{
+		"closed loop":        {"--clients=4", "50ms", 200 * time.Millisecond, func(n int64) bool { return n == 40 }},
+		"open loop":          {"--rate=400", "50ms", 101 * time.Millisecond, func(n int64) bool { return n == 40 }},
+		"enough anyhow":      {"--rate=400", "200ms", 201 * time.Millisecond, func(n int64) bool { return n == 80 }},
+		"not within 4 times": {"--clients=1", "20ms", 81 * time.Millisecond, func(n int64) bool { return n < 40 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := runBench(t, answering(t, slow), c.load, "--duration", c.duration, "--min-requests", "40")
+			if n := b.summary.Measured.Issued; b.status != exitMeasured || !c.ok(n) {
+				t.Errorf("status %d, %d requests; %s", b.status, n, b.stderr)
+			}
+			w := b.summary.Window
+			if length := time.Duration(w.MeasureEndNS - w.MeasureStartNS); length > c.most {
+				t.Errorf("the window is %v long, want at most %v", length, c.most)
+			}
+			for _, row := range b.rows {
+				if row.Phase != "measure" || row.Due >= w.MeasureEndNS {
+					t.Errorf("a request outside of the window: %+v", row)
+				}
+			}
+		})
+	}
+}
+
 func TestAnOpenLoopKeepsItsScheduleWhateverTheServerDoes(t *testing.T) {
 	url := answering(t, func(conn net.Conn, n int64) bool {
 		time.Sleep(50 * time.Millisecond)

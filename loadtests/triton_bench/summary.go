@@ -141,7 +141,7 @@ func perSecond(count int64, seconds float64) *float64 {
 // window is the measured time as it came about: a closed loop that --requests ends, and any run that
 // the user ends, is over with its last answer.
 func (r *run) window(t *tally) window {
-	end := r.measureEndNS
+	end := r.measureEndNS.Load()
 	if r.interrupted.Load() || (r.options.requests > 0 && !r.options.open()) {
 		end = min(end, max(t.lastDoneNS+1, r.stopNS.Load()))
 	}
