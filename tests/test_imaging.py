@@ -61,7 +61,7 @@ def test_a_picture_of_any_shape_has_a_place_in_the_square(w: int, h: int, size: 
 
 
 @pytest.mark.parametrize("pipeline", ["pillow_draft", "turbo"])
-@pytest.mark.parametrize("file", sorted(IMAGES.glob("*.jpg")), ids=lambda f: f.stem)
+@pytest.mark.parametrize("file", sorted(IMAGES.rglob("*.jpg")), ids=lambda f: f.stem)
 def test_reduced_decoding_gives_nearly_the_picture_of_a_full_one(pipeline: str, file: Path) -> None:
     difference = np.abs(tensor(pipeline, file.read_bytes()) - tensor("pillow", file.read_bytes()))
     # In levels of 255: no step anywhere that a different filter would make at every edge.

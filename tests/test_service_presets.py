@@ -9,7 +9,7 @@ from service.detection import SCORE_THRESHOLD
 from tests.conftest import ROOT, Service
 from tests.test_model import iou
 
-IMAGES = sorted((ROOT / "loadtests/images").glob("*.jpg"))
+IMAGES = sorted((ROOT / "loadtests/images").rglob("*.jpg"))
 # Same class, IoU of at least 0.95 and a score within 0.02. A detection may be missing on one
 # side when its score is within 0.02 of the threshold, where rounding decides.
 MIN_IOU = 0.95
