@@ -1,25 +1,17 @@
-"""`serve`: from the settings to a listening server, or to one line that says why not."""
+"""
+The service's commands. What they need is imported when they run: `windtunnel compare` must not
+wait for a model's runtime to load.
+"""
 
 import json
 import os
-import signal
-import socket
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import typer
-import uvicorn
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
-from service import detection, imaging
-from service.app import READY_FOLDER
-from service.settings import Settings, SettingsError, read
-from service.telemetry import Clock
-from service.tracks import Worker
+from service.settings import SettingsError, read
 
 app = typer.Typer(
     help="The object-detection service under test.",
@@ -27,14 +19,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-}
 
 
 @app.command()
@@ -47,22 +31,9 @@ def serve() -> None:
 
     Example: SERVICE_PRESET=optimized SERVICE_PORT=9600 windtunnel serve
     """
-    settings = read(os.environ)
-    name, version = imaging.prepare(settings.imaging)
-    check_model()
-    listener = listen(settings)
-    host, port = listener.getsockname()[:2]
-    typer.echo(
-        f"serve: http://{host}:{port}, preset {settings.preset}, track {settings.track}, "
-        f"workers {settings.workers}, threads {settings.threads}, PIL is {name} {version}",
-        err=True,
-    )
-    # uvicorn stops gracefully, and then raises the signal again: a stop that was asked for is a
-    # success, and the folder below has to be removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with tempfile.TemporaryDirectory(prefix="windtunnel-ready-") as folder, listener:
-        os.environ[READY_FOLDER] = folder
-        run(settings, listener)
+    from service import server
+
+    server.serve(read(os.environ))
 
 
 @app.command()
@@ -72,12 +43,7 @@ def settings() -> None:
 
     Example: SERVICE_PRESET=seed windtunnel settings
     """
-    try:
-        found = read(os.environ)
-    except SettingsError as error:
-        typer.echo(f"settings: {error}", err=True)
-        raise typer.Exit(2) from None
-    typer.echo(json.dumps(found.as_variables(), indent=2))
+    typer.echo(json.dumps(read(os.environ).as_variables(), indent=2))
 
 
 @app.command(hidden=True)
@@ -88,6 +54,10 @@ def stages(images: Path, model: str = "nano") -> None:
     Each pass prints the CPU milliseconds that a picture cost. What the service takes beyond
     that is its own overhead (benchmarks/components/overhead.py).
     """
+    from service import imaging
+    from service.telemetry import Clock
+    from service.tracks import Worker
+
     settings = read(os.environ)
     imaging.prepare(settings.imaging)
     track = Worker(settings).tracks["A"]
@@ -100,78 +70,10 @@ def stages(images: Path, model: str = "nano") -> None:
         sys.stdout.flush()
 
 
-def check_model() -> None:
-    for file in [detection.graph(model) for model in detection.SIZES]:
-        if not file.exists():
-            raise SettingsError(f"{file}: the model's graph is missing; check the installation")
-
-
-def listen(settings: Settings) -> socket.socket:
-    """A listening socket, or the reason why there is none."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # uvicorn's own socket for several workers makes asyncio leave Nagle's algorithm on, and
-    # every answer then waits 40 ms for a delayed acknowledgement. Connections inherit this.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-        # SO_REUSEADDR lets two bind; it is listening that only one may.
-        listener.listen(settings.backlog)
-    except (OSError, UnicodeError) as error:
-        listener.close()
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise SettingsError(
-            f"{settings.host}:{settings.port}: {(reason or str(error)).lower()}; stop the program "
-            "that listens there, or choose another SERVICE_HOST or SERVICE_PORT"
-        ) from None
-    listener.set_inheritable(True)
-    return listener
-
-
-def run(settings: Settings, listener: socket.socket) -> None:
-    config = configuration(settings)
-    # A worker that ends after so many requests needs somebody who starts the next one.
-    if settings.workers > 1 or settings.recycle_requests:
-        supervisor = Multiprocess(config, sockets=[listener])
-        supervisor.run()
-        if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
-            sys.exit(STARTUP_FAILURE)
-        return
-    server = uvicorn.Server(config)
-    try:
-        server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        sys.exit(130)
-    if not server.started:
-        sys.exit(STARTUP_FAILURE)
-
-
-def configuration(settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
-        "service.app:create",
-        factory=True,
-        loop=settings.loop,
-        http=settings.http,
-        ws="none",
-        lifespan="on",
-        workers=settings.workers,
-        limit_max_requests=settings.recycle_requests or None,
-        limit_max_requests_jitter=settings.recycle_jitter,
-        timeout_graceful_shutdown=settings.graceful_s,
-        timeout_keep_alive=settings.keep_alive_s,
-        backlog=settings.backlog,
-        log_config=LOGGING,
-        log_level=settings.log_level,
-        # In no preset: a line for each request is a cost that none of the settings is about.
-        access_log=False,
-    )
-
-
 def main() -> None:
     """What a person can mend is one line and exit status 2, never a traceback."""
     try:
         app(prog_name="python -m service")
     except SettingsError as error:
-        typer.echo(f"serve: {error}", err=True)
+        typer.echo(f"service: {error}", err=True)
         sys.exit(2)

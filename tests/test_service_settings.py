@@ -75,7 +75,7 @@ def test_a_setting_that_is_refused_says_what_would_be_right(
 def test_bad_settings_end_the_service_in_one_line() -> None:
     done = serve({"SERVICE_TRAK": "A"})
     assert done.returncode == 2
-    assert done.stderr == "serve: SERVICE_TRAK: no such setting; the nearest is SERVICE_TRACK\n"
+    assert done.stderr == "service: SERVICE_TRAK: no such setting; the nearest is SERVICE_TRACK\n"
 
 
 def test_a_busy_port_ends_the_service_in_one_line() -> None:
@@ -83,21 +83,21 @@ def test_a_busy_port_ends_the_service_in_one_line() -> None:
         port = taken.getsockname()[1]
         done = serve({"SERVICE_PORT": str(port)})
     assert done.returncode == 2
-    assert done.stderr.startswith(f"serve: 127.0.0.1:{port}: address already in use; stop")
+    assert done.stderr.startswith(f"service: 127.0.0.1:{port}: address already in use; stop")
     assert done.stderr.count("\n") == 1
 
 
 def test_a_host_that_is_not_ours_ends_the_service_in_one_line() -> None:
     done = serve({"SERVICE_HOST": "no.such.host.invalid"})
     assert done.returncode == 2
-    assert done.stderr.startswith("serve: no.such.host.invalid:0: ")
+    assert done.stderr.startswith("service: no.such.host.invalid:0: ")
     assert done.stderr.count("\n") == 1
 
 
 def test_pillow_simd_is_refused_where_pil_is_pillow() -> None:
     done = serve({"SERVICE_IMAGING": "pillow_simd"})
     assert done.returncode == 2
-    assert done.stderr.startswith("serve: SERVICE_IMAGING=pillow_simd: PIL is Pillow ")
+    assert done.stderr.startswith("service: SERVICE_IMAGING=pillow_simd: PIL is Pillow ")
     assert "make setup-simd" in done.stderr
 
 
