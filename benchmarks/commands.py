@@ -17,10 +17,9 @@ from benchmarks.campaign import Campaign, CampaignError
 from benchmarks.environments import ROOT
 from benchmarks.plan import Prepared
 from benchmarks.progress import Display
-from benchmarks.record import Record
+from benchmarks.record import RESULTS, Record
 from benchmarks.recorder import Recorder, now
 
-RESULTS = ROOT / "benchmarks/results"
 EXAMPLES = """
 [bold]Examples[/bold]
 

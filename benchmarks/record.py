@@ -23,6 +23,8 @@ from typing import Any
 
 FORMAT = 1
 TOOL = "windtunnel"
+# Where records go and are looked for, from whichever folder a command is called.
+RESULTS = Path(__file__).resolve().parent / "results"
 SAMPLES = "samples.parquet"
 CELL = "cell.json"
 STATUSES = ("running", "interrupted", "complete")
