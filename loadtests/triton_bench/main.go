@@ -171,8 +171,9 @@ func (r *run) conclude(s *summary) error {
 			return err
 		}
 	}
-	if a.OK+a.HTTPError == 0 && !s.Interrupted {
-		return fmt.Errorf("%s: none of %d requests was answered; expected an HTTP service%s", s.URL, a.Issued, s.firstExample())
+	if m := s.Measured; m.OK+m.HTTPError == 0 && !s.Interrupted {
+		return fmt.Errorf("%s: none of %d requests was answered in the measured time; expected an HTTP service%s",
+			s.URL, m.Issued, s.firstExample())
 	}
 	return nil
 }

@@ -146,13 +146,21 @@ func (r *run) claim(dueNS int64) bool {
 		return true
 	}
 	number := r.claimed.Add(1)
-	if number == least { // all before it were due by now, so none of them falls out of the window
-		r.measureEndNS.Store(max(r.plannedEndNS, r.now()+1))
-	}
-	if least > 0 && number > least && dueNS >= r.plannedEndNS {
-		return false
+	if number == least {
+		r.endSoon()
 	}
 	return limit == 0 || number <= limit
+}
+
+// endSoon ends the measured time as planned or, once that has passed, at the next tick of a coarse
+// clock: an end at the very answer that completed the number would count one answer too many.
+func (r *run) endSoon() {
+	const tickNS = int64(100 * time.Millisecond)
+	end := r.plannedEndNS
+	if late := r.now() - end; late > 0 {
+		end += (late/tickNS + 1) * tickNS
+	}
+	r.measureEndNS.Store(min(end, r.measureEndNS.Load()))
 }
 
 // sleepUntil waits for a time after t0; false if the run was stopped before it came.

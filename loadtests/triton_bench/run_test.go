@@ -44,7 +44,7 @@ func TestAMeasurementGoesOnUntilItHasEnoughRequests(t *testing.T) {
 		most     time.Duration
 		ok       func(issued int64) bool
 	}{
-		"closed loop":        {"--clients=4", "50ms", 200 * time.Millisecond, func(n int64) bool { return n == 40 }},
+		"closed loop":        {"--clients=4", "50ms", 200 * time.Millisecond, func(n int64) bool { return n >= 40 && n <= 80 }},
 		"open loop":          {"--rate=400", "50ms", 101 * time.Millisecond, func(n int64) bool { return n == 40 }},
 		"enough anyhow":      {"--rate=400", "200ms", 201 * time.Millisecond, func(n int64) bool { return n == 80 }},
 		"not within 4 times": {"--clients=1", "20ms", 81 * time.Millisecond, func(n int64) bool { return n < 40 }},
@@ -64,6 +64,17 @@ func TestAMeasurementGoesOnUntilItHasEnoughRequests(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAServiceThatDiesBeforeTheMeasuredTimeIsNoMeasurement(t *testing.T) {
+	began := time.Now()
+	url := answering(t, func(conn net.Conn, n int64) bool {
+		return time.Since(began) < 50*time.Millisecond && say(fine)(conn, n)
+	})
+	b := runBench(t, url, "--warmup", "200ms", "--duration", "100ms")
+	if b.status != exitBroken || !strings.Contains(b.stderr, "in the measured time") {
+		t.Errorf("status %d; %s", b.status, b.stderr)
 	}
 }
 
@@ -159,7 +170,7 @@ func TestHostileServersBecomeRowsWithinTheTimeout(t *testing.T) {
 			started := time.Now()
 			b := runBench(t, answering(t, server.answer), "--clients", "2", "--requests", "4", "--timeout", "300ms")
 			b.onlyError(t, server.error)
-			if b.status != exitBroken || !strings.Contains(b.stderr, "none of 4 requests was answered") {
+			if b.status != exitBroken || !strings.Contains(b.stderr, "none of 4 requests was answered in the measured time") {
 				t.Errorf("status %d: %s", b.status, b.stderr)
 			}
 			// Two clients, two requests each, and room for a machine that does other things.
