@@ -138,7 +138,7 @@ class Direct:
 
     def __init__(self, app: App, settings: Settings, worker: Worker) -> None:
         self.app = app
-        self.encode = ENCODERS[settings.json]
+        self.json = settings.json
         self.worker = worker
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -157,9 +157,20 @@ class Direct:
         kind = content_type(scope)
         data = body if kind.startswith(b"image/") else only_part(kind, body)
         if data is None:
-            data = only(await pictures(Request(scope, once(body))))
+            # With an app in its scope, the library's complaints are HTTP errors.
+            data = only(await pictures(Request({**scope, "app": self.app}, once(body))))
         answer = await self.worker.one(track, model, data, scope[CLOCK])
-        await self.encode(answer)(scope, receive, send)
+        if self.json == "bytes":
+            await send_json(send, orjson.dumps(answer))
+        else:
+            await ENCODERS[self.json](answer)(scope, receive, send)
+
+
+async def send_json(send: Send, body: bytes) -> None:
+    """What a Response comes to, without making one."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def asked_model(scope: Scope) -> str:

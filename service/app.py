@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from uvicorn.config import STARTUP_FAILURE
 
 from service import api, imaging
-from service.limits import Guard, Refusal
+from service.limits import App, Guard, Refusal
 from service.settings import Settings, read
 from service.telemetry import Timing, decorated
 from service.tracks import Worker
@@ -33,7 +33,38 @@ CODES = {400: "form_broken", 404: "not_found", 405: "method_not_allowed"}
 log = logging.getLogger("service")
 
 
-def create_app(worker: Worker) -> FastAPI:
+def create_app(worker: Worker) -> App:
+    """
+    The application with its layers, the last one added the outermost.
+
+    `add_middleware` puts a layer behind five of FastAPI's own, for error pages and telemetry,
+    which a request and each part of its answer pass. Plain ASGI can stand before them: the
+    guard answers for errors, and what FastAPI is not needed for does not come to it.
+    """
+    settings = worker.settings
+    app = api_app(worker)
+    if settings.middleware == "asgi":
+        inner: App = app
+        if settings.upload == "direct":
+            inner = api.Direct(inner, settings, worker)
+        return Timing(Guard(inner, **limits(settings)), settings.slow_ms)
+    if settings.upload == "direct":
+        app.add_middleware(api.Direct, settings=settings, worker=worker)
+    app.add_middleware(Guard, **limits(settings))
+    app.middleware("http")(decorated(settings.slow_ms))
+    return app
+
+
+def limits(settings: Settings) -> dict[str, Any]:
+    return {
+        "max_bytes": settings.max_bytes,
+        "timeout_s": settings.receive_timeout_s,
+        "admission": settings.admission,
+    }
+
+
+def api_app(worker: Worker) -> FastAPI:
+    """The routes, and how errors are answered."""
     settings = worker.settings
     app = FastAPI(
         title="windtunnel: object detection",
@@ -44,19 +75,6 @@ def create_app(worker: Worker) -> FastAPI:
     app.state.json = settings.json
     app.state.upload = settings.upload
     app.state.ready = readiness(worker)
-    # The last one added is the outermost: also what the guard refuses carries its times.
-    if settings.upload == "direct":
-        app.add_middleware(api.Direct, settings=settings, worker=worker)
-    app.add_middleware(
-        Guard,
-        max_bytes=settings.max_bytes,
-        timeout_s=settings.receive_timeout_s,
-        admission=settings.admission,
-    )
-    if settings.middleware == "asgi":
-        app.add_middleware(Timing, slow_ms=settings.slow_ms)
-    else:
-        app.middleware("http")(decorated(settings.slow_ms))
     app.add_exception_handler(Refusal, on_refusal)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_validation_error)
@@ -134,7 +152,7 @@ def die_with_parent(settings: Settings) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def create() -> FastAPI:
+def create() -> App:
     """The factory that uvicorn calls in each worker; what fails here fails in every worker."""
     settings = read(os.environ)
     die_with_parent(settings)

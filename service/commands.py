@@ -6,7 +6,6 @@ wait for a model's runtime to load.
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import typer
@@ -47,27 +46,16 @@ def settings() -> None:
 
 
 @app.command(hidden=True)
-def stages(images: Path, model: str = "nano") -> None:
+def overhead(images: Path) -> None:
     """
-    Run the stages without the service: for each line on stdin, one pass over the pictures.
+    Serve, and run the stages in a tight loop when stdin says so: see service/overhead.py.
 
-    Each pass prints the CPU milliseconds that a picture cost. What the service takes beyond
-    that is its own overhead (benchmarks/components/overhead.py).
+    What a request costs beyond that is the service's own overhead
+    (benchmarks/components/overhead.py).
     """
-    from service import imaging
-    from service.telemetry import Clock
-    from service.tracks import Worker
+    from service import overhead
 
-    settings = read(os.environ)
-    imaging.prepare(settings.imaging)
-    track = Worker(settings).tracks["A"]
-    pictures = [file.read_bytes() for file in sorted(images.glob("*.jpg"))]
-    for _ in sys.stdin:
-        began = time.process_time()
-        for picture in pictures:
-            track.answer(model, picture, Clock())
-        typer.echo(json.dumps({"cpu_ms": (time.process_time() - began) * 1e3 / len(pictures)}))
-        sys.stdout.flush()
+    overhead.serve(read(os.environ), images)
 
 
 def main() -> None:

@@ -21,7 +21,6 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from service import detection, imaging
 from service.settings import cores
-from service.telemetry import Timing
 from service.tracks import Worker
 
 PROCESS = psutil.Process()
@@ -55,8 +54,8 @@ def available() -> int:
 
 
 def optimizations(app: FastAPI, worker: Worker, loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
-    middleware: list[Any] = [entry.cls for entry in app.user_middleware]
-    kinds: dict[str, Any] = {"decorator": BaseHTTPMiddleware, "asgi": Timing}
+    # Plain ASGI stands before the framework, which then has no middleware of ours.
+    kinds: list[Any] = [entry.cls for entry in app.user_middleware]
     name, _ = imaging.pil()
     track_a: Any = worker.tracks["A"]
     pipeline = next(n for n, p in imaging.PIPELINES.items() if p is track_a.pipeline)
@@ -68,7 +67,7 @@ def optimizations(app: FastAPI, worker: Worker, loop: asyncio.AbstractEventLoop)
         "imaging": pipeline,
         "pillow_simd": name == "pillow-simd" and pipeline != "turbo",
         "upload": app.state.upload,
-        "middleware": next(name for name, kind in kinds.items() if kind in middleware),
+        "middleware": "decorator" if BaseHTTPMiddleware in kinds else "asgi",
         "performance_middleware": True,
         "workers": worker.settings.workers,
     }

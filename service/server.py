@@ -109,4 +109,6 @@ def configuration(settings: Settings) -> uvicorn.Config:
         log_level=settings.log_level,
         # In no preset: a line for each request is a cost that none of the settings is about.
         access_log=False,
+        # Nothing here asks where a client is, so its address need not be looked for.
+        proxy_headers=False,
     )

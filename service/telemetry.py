@@ -133,11 +133,13 @@ class Timing:
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 total_ns = clock.close()
-                added = headers(clock, total_ns).items()
                 message["headers"] = [
                     *message["headers"],
-                    *((name.lower().encode(), value.encode()) for name, value in added),
+                    (b"x-process-time", process_time(total_ns).encode()),
+                    (b"server-timing", server_timing(clock, total_ns).encode()),
                 ]
+                if clock.track:
+                    message["headers"].append((b"x-track", clock.track.encode()))
                 if total_ns > self.slow_ns:
                     report_slow(scope["method"], scope["path"], message["status"], total_ns, clock)
             await send(message)

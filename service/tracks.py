@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -99,6 +100,7 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.tracks: dict[str, Track] = {"A": TrackA(settings), "null": TrackNull()}
+        # It gives a job to a thread that is idle before it starts another: a warm one.
         self.executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="slot")
         self.warm = False
 
@@ -145,11 +147,41 @@ class Worker:
         return found | {"results": [result_of(result) for result in results]}
 
     async def in_slot(self, track: Track, model: str, data: bytes, clock: Clock) -> Answer:
-        def work() -> Answer:
-            clock.taken()
-            return track.answer(model, data, clock)
+        """
+        A thread's answer, straight into a future of the event loop.
 
-        return await asyncio.get_running_loop().run_in_executor(self.executor, work)
+        `run_in_executor` ties the executor's future to one of the loop by five callbacks, and
+        all of that runs with the caches full of an inference.
+        """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def work() -> None:
+            clock.taken()
+            try:
+                found = track.answer(model, data, clock)
+            except BaseException as error:
+                hand_back(future, error)
+            else:
+                hand_back(future, found)
+
+        self.executor.submit(work)
+        return await future
+
+
+def hand_back(future: asyncio.Future[Answer], result: Answer | BaseException) -> None:
+    # A loop that is closed was stopped with requests in it: nobody waits.
+    with suppress(RuntimeError):
+        future.get_loop().call_soon_threadsafe(settle, future, result)
+
+
+def settle(future: asyncio.Future[Answer], result: Answer | BaseException) -> None:
+    """Give a request its answer, unless the service's stop has cancelled it."""
+    if future.done():
+        return
+    if isinstance(result, BaseException):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
 
 
 def result_of(result: Answer | BaseException) -> Answer:
