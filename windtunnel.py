@@ -13,9 +13,9 @@ import analysis.commands
 import benchmarks.commands
 import service.commands
 from analysis.latency import AnalysisError
-from benchmarks.campaign import CampaignError
+from benchmarks.fields import CampaignError
+from benchmarks.processes import RunError
 from benchmarks.record import RecordError
-from benchmarks.run import RunError
 from loadtests.samples import SamplesError
 from service.settings import SettingsError
 

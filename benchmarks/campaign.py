@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import fields
-from benchmarks.fields import CampaignError as CampaignError
+from benchmarks.fields import CampaignError
 from benchmarks.record import Visit, clients_level, rate_level
 
 PRESETS = ("baseline", "seed", "optimized")

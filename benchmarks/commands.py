@@ -3,8 +3,10 @@ The command `windtunnel run`.
 """
 
 import secrets
+import shlex
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +15,12 @@ import typer
 from benchmarks import campaign as campaigns
 from benchmarks import fields, generator, machine, plan, resume
 from benchmarks import run as runs
-from benchmarks.campaign import Campaign, CampaignError
+from benchmarks.campaign import Campaign
 from benchmarks.environments import ROOT
+from benchmarks.fields import CampaignError
 from benchmarks.plan import Prepared
 from benchmarks.progress import Display
-from benchmarks.record import RESULTS, Record
+from benchmarks.record import RESULTS, Record, shown
 from benchmarks.recorder import Recorder, now
 
 EXAMPLES = """
@@ -55,9 +58,20 @@ Only = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="VARIANT", help="Run this variant only; may be repeated."),
 ]
-Results = Annotated[Path, typer.Option("--results", help="Where records go.")]
+Results = Annotated[
+    Path,
+    typer.Option(
+        "--results", help="Where records go (default: benchmarks/results).", show_default=False
+    ),
+]
 Checkout = Annotated[
-    Path, typer.Option("--checkout", help="Run the service of this checkout of the repository.")
+    Path | None,
+    typer.Option(
+        "--checkout",
+        help="Run the service of this checkout of the repository (default: this one, or with"
+        " --resume the recorded one).",
+        show_default=False,
+    ),
 ]
 Seed = Annotated[
     int | None,
@@ -71,6 +85,32 @@ SkipUnavailable = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for beside the campaigns."""
+
+    results: Path
+    checkout: Path | None = None
+    only: tuple[str, ...] = ()
+    seed: int | None = None
+    skip_unavailable: bool = False
+
+    def command(self, *arguments: object) -> str:
+        """The same command for other campaigns."""
+        words = ["windtunnel", "run", *map(str, arguments)]
+        if self.skip_unavailable:
+            words.append("--skip-unavailable")
+        for name in self.only:
+            words += ["--only", name]
+        if self.seed is not None:
+            words += ["--seed", str(self.seed)]
+        if self.checkout:
+            words += ["--checkout", str(shown(self.checkout))]
+        if self.results != RESULTS:
+            words += ["--results", str(shown(self.results))]
+        return shlex.join(words)
+
+
 @app.command(epilog=EXAMPLES)
 def run(
     campaign: Campaigns = None,
@@ -80,64 +120,73 @@ def run(
     results: Results = RESULTS,
     seed: Seed = None,
     skip_unavailable: SkipUnavailable = False,
-    checkout: Checkout = ROOT,
+    checkout: Checkout = None,
 ) -> None:
     """Run campaigns: every variant at every level of load, and write a record of each request."""
-    checkout = checkout.resolve()
+    # The generator runs in another folder, so it is given whole paths.
+    checkout = checkout.resolve() if checkout else None
+    options = Options(results.resolve(), checkout, tuple(only or ()), seed, skip_unavailable)
+    files = campaign or []
     if resume:
-        if only or seed is not None or dry_run:
+        if options.only or seed is not None or dry_run or skip_unavailable:
             raise typer.BadParameter("--resume keeps the recorded plan; give no plan of your own")
-        arguments: list[Path | None] = list(campaign) if campaign else [None]
-        for argument in arguments:
-            _go_on(argument, results, checkout)
-        return
-    if not campaign:
+        _go_on_with(files or [None], options)
+    elif not files:
         raise typer.BadParameter(
             "give at least one campaign, such as benchmarks/campaigns/demo.toml"
         )
-    chosen = [_read(file, only, seed) for file in campaign]
-    if dry_run:
-        for each in chosen:
+    elif dry_run:
+        for file in files:
+            each = _read(file, options)
             _say(plan.describe(each, each.order(0), plan.pin(machine.cores())))
-        return
+    else:
+        _begin(files, options)
+
+
+def _begin(files: list[Path], options: Options) -> None:
     generator.program(ROOT)
-    prepared = [
-        plan.prepare(each, checkout, _say, skip_unavailable=skip_unavailable) for each in chosen
-    ]
-    for index, ready in enumerate(prepared):
-        _begin(ready, results, checkout, [str(file) for file in campaign[index + 1 :]])
+    chosen = [_read(file, options) for file in files]
+    checkout, skip = options.checkout or ROOT, options.skip_unavailable
+    ready = [plan.prepare(each, checkout, _say, skip_unavailable=skip) for each in chosen]
+    for index, prepared in enumerate(ready):
+        seed = prepared.campaign.seed
+        seed = secrets.randbelow(2**31) if seed is None else seed
+        pinning, facts = plan.pin(machine.cores()), plan.facts(prepared, checkout)
+        recorder = runs.create(prepared, options.results, seed, pinning, facts)
+        later = files[index + 1 :]
+        _execute(prepared, recorder, pinning, checkout, options.command(*later) if later else "")
 
 
-def _begin(prepared: Prepared, results: Path, checkout: Path, later: list[str]) -> None:
-    seed = prepared.campaign.seed
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    pinning = plan.pin(machine.cores())
-    recorder = runs.create(prepared, results, seed, pinning, plan.facts(prepared, checkout))
-    _execute(prepared, recorder, pinning, checkout, later)
-
-
-def _read(file: Path, only: list[str] | None, seed: int | None) -> Campaign:
+def _read(file: Path, options: Options) -> Campaign:
     found = campaigns.read(file)
-    for name in only or []:
+    for name in options.only:
         if name not in found.variants:
             raise CampaignError(fields.unknown(str(file), "variant", name, found.variants))
-    found = found.only(only) if only else found
-    return replace(found, seed=seed) if seed is not None else found
+    found = found.only(options.only) if options.only else found
+    return replace(found, seed=options.seed) if options.seed is not None else found
 
 
-def _go_on(argument: Path | None, results: Path, checkout: Path) -> None:
-    found: Record = resume.find(argument, results)
+def _go_on_with(arguments: Sequence[Path | None], options: Options) -> None:
+    for index, argument in enumerate(arguments):
+        later = arguments[index + 1 :]
+        _go_on(argument, options, options.command("--resume", *later) if later else "")
+
+
+def _go_on(argument: Path | None, options: Options, later: str) -> None:
+    found: Record = resume.find(argument, options.results)
+    checkout = options.checkout or Path(found.run.get("checkout") or ROOT)
     changed = resume.check_machine(found, checkout)
     prepared = plan.prepare(resume.kept_campaign(found), checkout, _say)
-    recorder = Recorder(found.path)
-    before = found.run.get("commit")
-    if before != changed["commit"]:
-        _say(f"NOTE: the code has changed since the run began: {before}, now {changed['commit']}")
+    recorder = Recorder(found.path.resolve())
+    note = resume.changed_code(found, changed["commit"])
+    if note:
+        _say(f"NOTE: {note}")
     resumed = [*recorder.record.run.get("resumed", []), {"at": now(), **changed}]
-    recorder.save(status="running", finished=None, resumed=resumed)
-    done, planned = len(found.completed()), len(found.order())
-    _say(f"going on with {found.path}: {done} of {planned} visits are there")
-    _execute(prepared, recorder, plan.pin(machine.cores()), checkout, [])
+    where = plan.recorded(checkout)
+    recorder.save(status="running", finished=None, checkout=where, resumed=resumed)
+    missing, planned = len(recorder.record.missing()), len(recorder.record.order())
+    _say(f"going on with {shown(found.path)}: {missing} of {planned} repeats are missing")
+    _execute(prepared, recorder, plan.pin(machine.cores()), checkout, later)
 
 
 def _execute(
@@ -145,32 +194,35 @@ def _execute(
     recorder: Recorder,
     pinning: plan.Pinning,
     checkout: Path,
-    later: list[str],
+    later: str,
 ) -> None:
-    """Make the missing visits; whatever happens, say where the record is and how to go on."""
-    missing = recorder.record.missing()
-    _say(plan.describe(prepared.campaign, missing, pinning))
-    _say(f"  record    {recorder.path}")
+    """Measure the missing repeats; whatever happens, say where the record is and how to go on."""
+    kept = recorder.record
+    _say(plan.describe(prepared.campaign, kept.missing(), pinning))
+    _say(f"  record    {shown(kept.path)}\n")
     try:
-        with Display(prepared.campaign.name) as display:
+        with Display(prepared.campaign.name, kept.order()) as display:
             runs.Run(prepared, recorder, pinning, checkout, display).execute()
     except KeyboardInterrupt:
-        print(f"interrupted; {_hint(recorder, later)}", file=sys.stderr)
+        print(f"interrupted; {_hint(kept, later)}", file=sys.stderr)
         raise typer.Exit(130) from None
     except runs.StoppedError as error:
-        print(f"windtunnel: {error}\n{_hint(recorder, later)}", file=sys.stderr)
+        print(f"windtunnel: {error}\n{_hint(kept, later)}", file=sys.stderr)
         raise typer.Exit(1) from error
     finally:
         recorder.close()
-    print(f"\nrecord: {recorder.path}\n  windtunnel compare {recorder.path}", flush=True)
+    print(f"\nrecord: {shown(kept.path)}\n  {_command('compare', kept)}\n", flush=True)
 
 
-def _hint(recorder: Recorder, later: list[str]) -> str:
-    kept, planned = len(recorder.record.completed()), len(recorder.record.order())
-    hint = (
-        f"{kept} of {planned} visits are kept; to go on:\n  windtunnel run --resume {recorder.path}"
-    )
-    return hint + (f"\n  windtunnel run {' '.join(later)}" if later else "")
+def _hint(kept: Record, later: str) -> str:
+    done, planned = len(kept.completed()), len(kept.order())
+    command = _command("run --resume", kept)
+    hint = f"{done} of {planned} repeats are kept; to go on:\n  {command}"
+    return hint + (f"\n  {later}" if later else "")
+
+
+def _command(name: str, kept: Record) -> str:
+    return f"windtunnel {name} {shlex.quote(str(shown(kept.path)))}"
 
 
 def _say(text: str) -> None:

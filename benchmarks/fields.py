@@ -103,7 +103,11 @@ class Numbers:
 
 def url(where: str, value: Any) -> str:
     """Where images can be posted; the generator speaks plain HTTP."""
-    parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme != "http" or not parts.hostname:
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        complete = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is none
+        complete = False
+    if not complete:
         raise wrong(where, value, "an http:// address with its path")
     return str(value)

@@ -4,6 +4,7 @@ What a run is going to do, before it does it: environments, CPUs, how long it wi
 Everything that can be refused is refused here, so that a run that has started can finish.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,10 @@ def prepare(
     """Ask the service about every variant's settings, and make the environments they need."""
     check_images(campaign)
     say(f"{campaign.name}: checking the settings of its variants")
-    chosen = {name: needed_environment(variant, checkout) for name, variant in _ours(campaign)}
+    chosen = {
+        name: environments.environment_of(environments.effective_settings(variant, checkout))
+        for name, variant in _ours(campaign)
+    }
     left_out: dict[str, str] = {}
     for name, environment in chosen.items():
         try:
@@ -90,11 +94,6 @@ def prepare(
     if campaign.copy_name:
         chosen[campaign.copy_name] = chosen.get(campaign.reference, "default")
     return Prepared(campaign, chosen, left_out)
-
-
-def needed_environment(variant: Variant, checkout: Path) -> str:
-    """The environment of a variant, by what the service makes of its settings."""
-    return environments.environment_of(environments.effective_settings(variant, checkout))
 
 
 def _ours(campaign: Campaign) -> list[tuple[str, Variant]]:
@@ -158,25 +157,38 @@ def _mean(values: list[float], guess: float) -> float:
 
 
 def describe(campaign: Campaign, visits: list[Visit], pinning: Pinning) -> str:
-    """The plan, for a person."""
-    variants = ", ".join(campaign.variants)
-    if campaign.copy_name:
-        variants += f"; {campaign.copy_name}, a second copy, shows the noise"
-    load = "clients" if campaign.clients else "requests a second"
-    levels = ", ".join(f"{value:g}" for value in campaign.levels.values())
-    seconds = Clock(campaign).left_s(visits)
-    lines = [
-        f"{campaign.name}: {campaign.question or 'no question'}",
-        f"  variants  {variants}",
-        f"  load      {levels} {load}; model {campaign.model}, track {campaign.track}",
-        f"  visits    {len(visits)}: {len(visits) // max(1, campaign.repeats)} cells x"
-        f" {campaign.repeats} repeats of {campaign.duration_s:g} s"
-        f" after {campaign.warmup_s:g} s of warm-up"
-        + (f", and {campaign.min_requests} requests at least" if campaign.min_requests else ""),
-        f"  takes     about {duration(seconds)}",
-        f"  CPUs      {pinning.reason}",
-    ]
-    return "\n".join(lines)
+    """The plan for these visits, all of a campaign or those that a run still misses."""
+    variants = {visit.variant for visit in visits}
+    names = [name for name in campaign.services if name in variants]
+    if campaign.copy_name in names:
+        names[-1] += f" (a second copy of {campaign.reference}, which shows the noise)"
+    met = {visit.level for visit in visits}
+    levels = ", ".join(f"{load:g}" for level, load in campaign.levels.items() if level in met)
+    load = "requests a second" if campaign.rates else "client" if levels == "1" else "clients"
+    about = "at least" if campaign.min_requests else "about"
+    return "\n".join(
+        [
+            f"{campaign.name}: {campaign.question or 'no question'}",
+            f"  variants  {', '.join(names)}",
+            f"  load      {levels} {load}; model {campaign.model}, track {campaign.track}",
+            f"  repeats   {_repeats(campaign, visits)}",
+            f"  takes     {about} {duration(Clock(campaign).left_s(visits))}",
+            f"  CPUs      {pinning.reason}",
+        ]
+    )
+
+
+def _repeats(campaign: Campaign, visits: list[Visit]) -> str:
+    """How many repeats there are to measure, and how long each of them is."""
+    per_cell = Counter((visit.variant, visit.level) for visit in visits)
+    count = f"{len(visits)}"
+    if set(per_cell.values()) == {campaign.repeats}:
+        cells = f"{len(per_cell)} cell" + ("" if len(per_cell) == 1 else "s")
+        count = f"{len(visits)}: {campaign.repeats} of each of {cells}"
+    time = f"{campaign.duration_s:g} s"
+    if campaign.min_requests:
+        time += f" or more, until it has {campaign.min_requests} requests,"
+    return f"{count}; each takes {time} after {campaign.warmup_s:g} s of warm-up"
 
 
 def duration(seconds: float) -> str:
@@ -197,4 +209,10 @@ def facts(prepared: Prepared, checkout: Path) -> dict[str, Any]:
         "machine": machine.facts(),
         "versions": machine.versions(pythons),
         "commit": machine.commit(checkout),
+        "checkout": recorded(checkout),
     }
+
+
+def recorded(checkout: Path) -> str | None:
+    """A checkout for run.json: this one is null, because it may be moved, with its records."""
+    return None if checkout == ROOT else str(checkout)

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,14 +141,6 @@ def port_taken(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_for(process: Process, seconds: float) -> int | None:
-    """Wait for a process to end, in steps that a signal can interrupt."""
-    deadline = time.monotonic() + seconds
-    while (code := process.poll()) is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return code
 
 
 def runner_environment(**extra: str) -> dict[str, str]:

@@ -1,12 +1,12 @@
 """
 What a person sees of a run: on a terminal a live line under the finished visits, elsewhere one
-plain line for each visit.
+plain line for each repeat.
 
 The numbers are the generator's, for watching; the analysis computes its own from the samples.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.plan import duration
-from benchmarks.record import Visit
+from benchmarks.record import Visit, level_title
 
 Remaining = Callable[[float], float]
 
@@ -25,13 +25,16 @@ Remaining = Callable[[float], float]
 class Display:
     """Shows one run. Outside a terminal `show` is silent."""
 
-    def __init__(self, title: str, console: Console | None = None) -> None:
+    def __init__(self, title: str, visits: Sequence[Visit], console: Console | None = None) -> None:
         self._title = title
+        # The columns are as wide as what will be in them: a line has to fit into a terminal.
+        self._planned = len(visits)
+        self._levels = max((len(level_title(visit.level)) for visit in visits), default=0)
+        self._variants = max((len(visit.variant) for visit in visits), default=0)
         self._console = console or Console(highlight=False, soft_wrap=True, markup=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._heading = ""
         self._remaining: Remaining = lambda _running_s: 0.0
-        self._share = 0.0
         self._began = time.monotonic()
 
     def __enter__(self) -> "Display":
@@ -56,13 +59,10 @@ class Display:
         self._heading = text
         self._draw("", 0.0)
 
-    def visit(self, visit: Visit, position: int, planned: int, repeats: int, r: Remaining) -> None:
+    def visit(self, visit: Visit, position: int, remaining: Remaining) -> None:
         """A visit begins."""
-        self._heading = (
-            f"visit {position}/{planned}   repeat {visit.repeat}/{repeats}"
-            f"   {visit.level}   {visit.variant}"
-        )
-        self._remaining, self._share = r, (position - 1) / planned
+        self._heading = "   ".join(self._place(visit, position))
+        self._remaining = remaining
         self._began = time.monotonic()
         self._draw("starting", 0.0)
 
@@ -71,28 +71,40 @@ class Display:
         total = progress.get("total_s") or 0
         done = min(1.0, (progress.get("elapsed_s") or 0) / total) if total else 0.0
         numbers = [
-            f"{progress.get('phase', ''):8}",
-            f"{_number(progress.get('rps'))} req/s",
-            f"P50 {_number(progress.get('p50_ms'))} ms",
-            f"P99 {_number(progress.get('p99_ms'))} ms",
-            f"errors {progress.get('errors') or 0}",
+            f"{progress.get('phase', ''):7}",
+            f"{_number(progress.get('rps')):>4} req/s",
+            f"P50 {_number(progress.get('p50_ms')):>4} ms",
+            f"P99 {_number(progress.get('p99_ms')):>4} ms",
+            f"{progress.get('errors') or 0} failed",
         ]
         self._draw("   ".join(numbers), done)
 
-    def done(self, visit: Visit, position: int, planned: int, facts: dict[str, Any]) -> None:
+    def done(self, visit: Visit, position: int, facts: dict[str, Any]) -> None:
         """A visit has been measured: one line for it."""
         summary = facts["generator"]
         counts = summary.get("measured") or {}
         failed = sum(counts.get(k) or 0 for k in counts if k not in ("issued", "ok"))
         response = summary.get("response_ms") or {}
-        left = duration(self._remaining(time.monotonic() - self._began))
-        self.say(
-            f"{position:4}/{planned}  r{visit.repeat:02d} {visit.level} {visit.variant:<18}"
-            f" {_number(summary.get('throughput_rps')):>8} req/s"
-            f"  P50 {_number(response.get('p50')):>7} ms  P95 {_number(response.get('p95')):>7} ms"
-            f"  P99 {_number(response.get('p99')):>7} ms  {counts.get('ok', 0)} ok, {failed} failed"
-            + ("" if self._console.is_terminal else f"  about {left} left")
-        )
+        number, repeat, level, variant = self._place(visit, position)
+        parts = [
+            f"{number:>{2 * len(str(self._planned)) + 1}}",
+            repeat,
+            f"{level:>{self._levels}}",
+            f"{variant:<{self._variants}}",
+            f"{_number(summary.get('throughput_rps')):>4} req/s",
+            *(f"{p.upper()} {_milliseconds(response.get(p))}" for p in ("p50", "p95", "p99")),
+            f"{counts.get('ok', 0)} ok",
+        ]
+        if failed or not self._console.is_terminal:  # nothing is said twice or in vain where
+            parts.append(f"{failed} failed")  # 100 columns have to do
+        if not self._console.is_terminal:
+            left = self._remaining(time.monotonic() - self._began)
+            parts.append(f"about {duration(left)} left")
+        self.say("  ".join(parts))
+
+    def _place(self, visit: Visit, position: int) -> list[str]:
+        repeat = f"repeat {visit.repeat}"
+        return [f"{position}/{self._planned}", repeat, level_title(visit.level), visit.variant]
 
     def _draw(self, numbers: str, done: float) -> None:
         if not self._console.is_terminal:
@@ -110,3 +122,7 @@ def _number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{_number(value):>4} ms"

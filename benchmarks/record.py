@@ -21,16 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import contents
+
 FORMAT = 1
 TOOL = "windtunnel"
 # Where records go and are looked for, from whichever folder a command is called.
 RESULTS = Path(__file__).resolve().parent / "results"
 SAMPLES = "samples.parquet"
 CELL = "cell.json"
-STATUSES = ("running", "interrupted", "complete")
-
-_RUN_KEYS = {"run": str, "status": str, "campaign": dict, "order": list}
-_CAMPAIGN_KEYS = {"name": str, "variants": dict, "clients": list, "rates": list, "repeats": int}
 
 
 class RecordError(Exception):
@@ -60,6 +58,22 @@ def rate_level(rate: float) -> str:
     """Name a level of the open loop: 50 requests a second are q0050, one each 2 s q0000.5."""
     whole, _, fraction = f"{rate:.9f}".rstrip("0").partition(".")
     return f"q{int(whole):04d}" + (f".{fraction}" if fraction else "")
+
+
+def level_title(level: str) -> str:
+    """A level as a person says it: `8 clients`, `50 requests/s`."""
+    load = float(level[1:])
+    if level.startswith("q"):
+        return f"{load:g} requests/s"
+    return f"{load:g} client" + ("" if load == 1 else "s")
+
+
+def shown(path: Path) -> Path:
+    """A path as a person types it: from the working directory, where it lies below that."""
+    try:
+        return path.absolute().relative_to(Path.cwd())
+    except ValueError:
+        return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +164,9 @@ class Record:
 
     def facts(self, visit: Visit) -> dict[str, Any]:
         """What cell.json says about a visit."""
-        return read_json(self._file(visit, CELL))
+        path = self._file(visit, CELL)
+        again = f"`windtunnel run --resume {shown(self.path)}`"
+        return read_json(path, f"delete {shown(path.parent)}, then {again}")
 
     def _has(self, visit: Visit) -> bool:
         folder = self.path / visit.folder
@@ -160,8 +176,8 @@ class Record:
         path = self.path / visit.folder / name
         if not path.is_file():
             raise RecordError(
-                f"{path}: not there; expected a repeat that was completed;"
-                f" `windtunnel run --resume {self.path}` makes those that are missing"
+                f"{shown(path)}: not there; expected a repeat that was completed;"
+                f" `windtunnel run --resume {shown(self.path)}` makes those that are missing"
             )
         return path
 
@@ -172,20 +188,22 @@ def load(path: Path) -> Record:
     path = path.parent if path.name == "run.json" else path
     if not path.is_dir():
         raise RecordError(
-            f"{path}: no such folder; expected a record, or a folder that holds records;"
+            f"{shown(path)}: no such folder; expected a record, or a folder that holds records;"
             " `windtunnel run CAMPAIGN` makes one"
         )
     if not (path / "run.json").exists():
         newest = max(runs(path), key=lambda run: run.name, default=None)
         if newest is None:
             raise RecordError(
-                f"{path}: no run.json here or below; expected a record;"
+                f"{shown(path)}: no run.json here or below; expected a record;"
                 " give the folder that `windtunnel run` printed at its end"
             )
         path = newest
-    run = read_json(path / "run.json")
-    _check_run(path / "run.json", run)
-    return Record(path, run)
+    file = path / "run.json"
+    remedy = f"restore it from a copy, or delete {shown(path)} and run the campaign again"
+    found = Record(path, read_json(file, remedy))
+    _check(found, shown(file), remedy)
+    return found
 
 
 def runs(path: Path) -> Iterator[Path]:
@@ -196,53 +214,51 @@ def runs(path: Path) -> Iterator[Path]:
                 yield file.parent
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
     """Read one of the record's JSON files, refusing what is not a format that we know."""
+    where = shown(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: cannot be read ({error}); expected JSON; {_REMEDY}") from error
+        raise RecordError(f"{where}: cannot be read ({error}); expected JSON; {remedy}") from error
     if not text.strip():
-        raise RecordError(f"{path}: empty; expected JSON; {_REMEDY}")
+        raise RecordError(f"{where}: empty; expected JSON; {remedy}")
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise RecordError(
-            f"{path}: damaged or cut short ({error}); expected JSON; {_REMEDY}"
+            f"{where}: damaged or cut short ({error}); expected JSON; {remedy}"
         ) from error
     found = value.get("format") if isinstance(value, dict) else None
     if not isinstance(value, dict) or type(found) is not int:
-        raise RecordError(f"{path}: no format number; expected a file of a record; {_REMEDY}")
+        raise RecordError(f"{where}: no format number; expected a file of a record; {remedy}")
     if not 1 <= found <= FORMAT:
         raise RecordError(
-            f"{path}: format {found}; this windtunnel reads 1 to {FORMAT};"
+            f"{where}: format {found}; this windtunnel reads 1 to {FORMAT};"
             " read it with the version that wrote it, or a newer one"
         )
     return value
 
 
-_REMEDY = "restore it from a copy, or delete the folder and run the campaign again"
-
-
-def _check_run(path: Path, run: dict[str, Any]) -> None:
-    if run.get("tool") != TOOL:
+def _check(found: Record, where: Path, remedy: str) -> None:
+    """Refuse what no run of ours has written."""
+    if found.run.get("tool") != TOOL:
         raise RecordError(
-            f"{path}: written by {run.get('tool', 'another program')!r}; expected a record of"
-            f" {TOOL}; give the folder that `windtunnel run` printed at its end"
+            f"{where}: written by {found.run.get('tool', 'another program')!r}; expected a record"
+            f" of {TOOL}; give the folder that `windtunnel run` printed at its end"
         )
-    campaign = run.get("campaign")
-    for part, keys in ((run, _RUN_KEYS), (campaign, _CAMPAIGN_KEYS)):
-        for key, kind in keys.items():
-            value = part.get(key) if isinstance(part, dict) else None
-            if not isinstance(value, kind):
-                raise RecordError(
-                    f"{path}: {key!r} is {value!r}; expected {kind.__name__}; {_REMEDY}"
-                )
-    if run["status"] not in STATUSES:
+    problem = contents.problem(found.run)
+    if problem:
+        raise RecordError(f"{where}: {problem}; {remedy}")
+    variants, levels = {*found.campaign["variants"], found.aa}, set(found.levels)
+    if found.reference not in variants:
         raise RecordError(
-            f"{path}: status is {run['status']!r}; expected {', '.join(STATUSES)}; {_REMEDY}"
+            f"{where}: 'reference' holds {found.reference!r}; expected a variant of the campaign;"
+            f" {remedy}"
         )
-    if not all(isinstance(visit, list) and len(visit) == 3 for visit in run["order"]):
-        raise RecordError(
-            f"{path}: 'order' holds other things than [variant, level, repeat]; {_REMEDY}"
-        )
+    for visit in found.order():
+        if visit.variant not in variants or visit.level not in levels:
+            raise RecordError(
+                f"{where}: 'order' holds {visit.variant!r} at {visit.level!r}; expected a variant"
+                f" and a level of the campaign; {remedy}"
+            )

@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks import record
 from benchmarks.processes import RunError
-from benchmarks.record import CELL, SAMPLES, Record, Visit
+from benchmarks.record import CELL, SAMPLES, Record, Visit, shown
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -34,8 +34,9 @@ class Recorder:
             if run is not None:
                 write_json(path / "run.json", run)
         self.record: Record = record.load(path)
-        for stale in path.glob("cells/*/*/.*.partial"):
-            shutil.rmtree(stale)
+        with explained(path):
+            for stale in path.glob("cells/*/*/.*.partial"):
+                shutil.rmtree(stale)
 
     @property
     def path(self) -> Path:
@@ -60,7 +61,9 @@ class Recorder:
         """Make the repeat part of the record."""
         folder, final = self._partial(visit), self.path / visit.folder
         if visit in self.record.completed():
-            raise RunError(f"{final}: already there; a repeat is never measured twice; report this")
+            raise RunError(
+                f"{shown(final)}: already there; a repeat is never measured twice; report this"
+            )
         with explained(self.path):
             write_json(folder / CELL, facts)
             _sync(folder / SAMPLES)
@@ -117,7 +120,7 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno in NO_SPACE:
             raise RunError(disk_full(path)) from error
         raise RunError(
-            f"{path}: cannot be written ({error}); expected a folder of yours;"
+            f"{shown(path)}: cannot be written ({error}); expected a folder of yours;"
             " choose another with --results"
         ) from error
 
@@ -125,8 +128,8 @@ def explained(path: Path) -> Iterator[None]:
 def disk_full(path: Path) -> str:
     """The message for a full disk."""
     return (
-        f"{path}: no space left on the disk; the repeats that were completed are kept and nothing"
-        " half-written was taken for one; make room"
+        f"{shown(path)}: no space left on the disk; the repeats that were completed are kept"
+        " and nothing half-written was taken for one; make room"
     )
 
 
@@ -143,7 +146,7 @@ def _lock(path: Path) -> int:
     except BlockingIOError as error:
         os.close(lock)
         raise RunError(
-            f"{path}: another runner is writing this record; expected to be alone;"
+            f"{shown(path)}: another runner is writing this record; expected to be alone;"
             " wait for it, or stop it"
         ) from error
     return lock

@@ -3,6 +3,7 @@ Going on with a run that was interrupted: which one, and whether it is still the
 """
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from benchmarks import campaign as campaigns
 from benchmarks import machine, record
 from benchmarks.campaign import Campaign
 from benchmarks.processes import RunError
-from benchmarks.record import Record, RecordError
+from benchmarks.record import Record, RecordError, shown
 
 
 def find(argument: Path | None, results: Path) -> Record:
@@ -19,7 +20,7 @@ def find(argument: Path | None, results: Path) -> Record:
         found = record.load(argument)
         if found.status == "complete" and not found.missing():
             raise RunError(
-                f"{found.path}: complete; expected a run with missing repeats;"
+                f"{shown(found.path)}: complete; expected a run with missing repeats;"
                 " leave --resume out to start a new run"
             )
         return found
@@ -28,7 +29,7 @@ def find(argument: Path | None, results: Path) -> Record:
     unfinished = [r for r in _readable(folder) if r.status != "complete"]
     if not unfinished:
         raise RunError(
-            f"{folder}: no unfinished run; expected one to go on with;"
+            f"{shown(folder)}: no unfinished run; expected one to go on with;"
             " leave --resume out to start a new run"
         )
     newest = max(unfinished, key=lambda r: r.run_id)
@@ -57,7 +58,7 @@ def check_same(file: Path, wanted: Campaign, found: Record) -> None:
     ]
     if differing:
         raise RunError(
-            f"{file}: differs from the campaign of {found.path} in {', '.join(differing)};"
+            f"{file}: differs from the campaign of {shown(found.path)} in {', '.join(differing)};"
             " expected the same; undo the change, or leave --resume out to start a new run"
         )
 
@@ -68,10 +69,27 @@ def check_machine(found: Record, root: Path) -> dict[str, Any]:
     for fact in ("cpu", "threads", "available_cpus"):
         if fact in there and here[fact] != there[fact]:
             raise RunError(
-                f"{found.path}: measured with {fact} {there[fact]!r}, this machine has"
+                f"{shown(found.path)}: measured with {fact} {there[fact]!r}, this machine has"
                 f" {here[fact]!r}; expected the same machine; start a new run here"
             )
     return {"load_before": here["load_before"], "commit": machine.commit(root)}
+
+
+def changed_code(found: Record, now: Mapping[str, Any]) -> str | None:
+    """What to tell a person whose run goes on with other code than it began with."""
+    before = found.run.get("commit") or {}
+    if before == now:
+        return None
+    return (
+        f"the run began with {_commit_words(before)} and goes on with {_commit_words(now)}:"
+        " its repeats are not all of the same code; to compare only one, start a new run"
+    )
+
+
+def _commit_words(commit: Mapping[str, Any]) -> str:
+    sha = commit.get("sha")
+    words = f"commit {str(sha)[:7]}" if sha else "code of no known commit"
+    return words + (" and uncommitted changes" if commit.get("dirty") else "")
 
 
 def _readable(folder: Path) -> list[Record]:

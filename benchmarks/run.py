@@ -19,9 +19,9 @@ from benchmarks.environments import ROOT
 from benchmarks.generator import GeneratorError
 from benchmarks.lineup import Lineup
 from benchmarks.plan import Clock, Pinning, Prepared
-from benchmarks.processes import RunError as RunError
+from benchmarks.processes import RunError
 from benchmarks.progress import Display
-from benchmarks.record import FORMAT, SAMPLES, TOOL, Visit
+from benchmarks.record import FORMAT, SAMPLES, TOOL, Visit, level_title
 from benchmarks.recorder import Recorder, disk_full, has_room, now, run_name
 from benchmarks.usage import Meter
 from benchmarks.variants import Address, Request, Service, Target
@@ -129,10 +129,8 @@ class Run:
             self._recorder.save(services={**known, **new})
 
     def _visit(self, visit: Visit, rest: list[Visit]) -> None:
-        position, planned = self._order.index(visit) + 1, len(self._order)
-        self._display.visit(
-            visit, position, planned, self._campaign.repeats, lambda s: self._clock.left_s(rest, s)
-        )
+        position = self._order.index(visit) + 1
+        self._display.visit(visit, position, lambda running_s: self._clock.left_s(rest, running_s))
         began = time.monotonic()
         try:
             facts = self._measure_twice_at_most(visit, position)
@@ -141,7 +139,7 @@ class Run:
             self._recorder.discard(visit)
             raise
         self._clock.saw_visit(time.monotonic() - began)
-        self._display.done(visit, position, planned, facts)
+        self._display.done(visit, position, facts)
 
     def _measure_twice_at_most(self, visit: Visit, position: int) -> dict[str, Any]:
         for attempt in range(1, ATTEMPTS + 1):
@@ -151,7 +149,7 @@ class Run:
                 if not has_room(self._recorder.path):
                     raise RunError(f"{disk_full(self._recorder.path)}; {error}") from error
                 if attempt == ATTEMPTS:
-                    where = f"{visit.variant} at {visit.level}, repeat {visit.repeat}"
+                    where = f"{visit.variant}, {level_title(visit.level)}, repeat {visit.repeat}"
                     raise RunError(f"{where}: not measured, {attempt} times: {error}") from error
                 self._display.say(f"not measured, once more: {error}")
         raise AssertionError("unreachable")

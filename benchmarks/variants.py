@@ -23,6 +23,8 @@ from benchmarks.processes import (
     port_taken,
     runner_environment,
 )
+from benchmarks.record import shown
+from benchmarks.recorder import explained, now
 
 HOST = "127.0.0.1"
 READY_S = 90.0
@@ -133,20 +135,24 @@ class Service:
     def start(self) -> None:
         """Start it on a free port, without waiting."""
         self._port = self._ports()
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._begin_log()
+        env = {
+            **self._command.env,
+            "SERVICE_HOST": HOST,
+            "SERVICE_PORT": str(self._port),
+            "PYTHONUNBUFFERED": "1",
+        }
+        command = Command(self._command.program, self._command.cwd, env, self._command.cpus)
         with self._log.open("ab") as log:
-            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            log.write(f"--- {now} {self.name} on port {self._port}\n".encode())
-            log.flush()
-            self._log_from = log.tell()
-            env = {
-                **self._command.env,
-                "SERVICE_HOST": HOST,
-                "SERVICE_PORT": str(self._port),
-                "PYTHONUNBUFFERED": "1",
-            }
-            command = Command(self._command.program, self._command.cwd, env, self._command.cpus)
             self._process = Process(command, stdout=log.fileno(), stderr=log.fileno())
+
+    def _begin_log(self) -> None:
+        """Write which start the lines below belong to."""
+        with explained(self._log):
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            with self._log.open("ab") as log:
+                log.write(f"--- {now()} {self.name} on port {self._port}\n".encode())
+            self._log_from = self._log.stat().st_size
 
     def wait_ready(self) -> None:
         """Wait for /readyz and one real answer; start again if another took the port first."""
@@ -173,7 +179,7 @@ class Service:
             if time.monotonic() > deadline:
                 raise RunError(
                     f"variant {self.name!r}: not ready in {READY_S:g} s; expected GET /readyz"
-                    f" to answer 200; its last lines (all in {self._log}):\n"
+                    f" to answer 200; its last lines (all in {shown(self._log)}):\n"
                     + last_lines(self._log, since=self._log_from)
                 )
             time.sleep(0.05)
@@ -188,7 +194,8 @@ class Service:
     def _last_words(self, code: int, when: str) -> str:
         return (
             f"variant {self.name!r}: the service ended with status {code} {when};"
-            f" expected it to serve until it is stopped; its last lines (all in {self._log}):\n"
+            f" expected it to serve until it is stopped;"
+            f" its last lines (all in {shown(self._log)}):\n"
             + last_lines(self._log, since=self._log_from)
         )
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import campaign as campaigns
-from benchmarks.campaign import Campaign, CampaignError, Variant
+from benchmarks.campaign import Campaign, Variant
+from benchmarks.fields import CampaignError
 from service import settings
 
 ROOT = Path(__file__).parent.parent
@@ -96,6 +97,8 @@ WRONG_VARIANTS = {
     "unknown preset": ('preset = "optimised"', "did you mean 'optimized'?"),
     "url and settings": ('url = "http://h/x"\nSERVICE_JSON = "x"', "a url together with settings"),
     "not a url": ('url = "localhost:80"', "an http:// address"),
+    "half a bracket": ('url = "http://[bad"', "an http:// address"),
+    "no such port": ('url = "http://h:99999/x"', "an http:// address"),
     "https": ('url = "https://example.org/x"', "an http:// address"),
     "a port": ("SERVICE_PORT = 80", "the runner finds a free port"),
     "a preset as setting": ('SERVICE_PRESET = "seed"', "use preset = .."),

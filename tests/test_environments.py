@@ -55,15 +55,15 @@ def test_another_folder_never_runs_the_service_that_is_installed(tmp_path: Path)
         environments.effective_settings(Variant("mine", preset="seed"), tmp_path)
 
 
-def test_the_environment_with_pillow_simd_is_what_it_says(tmp_path: Path) -> None:
+def test_the_environment_with_pillow_simd_is_what_it_says(simd_python: Path) -> None:
     """`make setup-simd` made it; when its lock has not changed, it is not made again."""
     said: list[str] = []
     environments.make("simd", ROOT, said.append)
     environments.make("simd", ROOT, said.append)
     assert len(said) in (0, 2), "once made, it is left alone"
-    python = environments.interpreter("simd", ROOT)
+    assert environments.interpreter("simd", ROOT) == simd_python
     code = "import PIL; from PIL import features; print(PIL.__version__, features.check('webp'))"
-    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([simd_python, "-c", code], capture_output=True, text=True, check=True)
     version, webp = done.stdout.split()
     assert version.endswith("post0")
     assert webp == "True"
@@ -77,6 +77,7 @@ def test_a_missing_compiler_names_the_packages(no_compiler: Path) -> None:
     assert "--skip-unavailable" in str(error.value)
 
 
+@pytest.mark.usefixtures("simd_python")  # where that is, a compiler was
 def test_missing_headers_are_noticed_before_the_build() -> None:
     compiler = shutil.which("cc")
     assert compiler
@@ -106,6 +107,20 @@ def test_the_reference_cannot_be_left_out(no_compiler: Path) -> None:
         plan.prepare(
             campaigns.read(file), CHECKOUT, silent, skip_unavailable=True, home=no_compiler
         )
+
+
+def test_the_plan_counts_what_is_left_to_measure(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("min_requests = 72\n" + SIMD)
+    campaign = campaigns.read(file)
+    pinning = plan.pin([(0,)])
+    visits = [visit for visit in campaign.order(1) if visit.variant != "simd"]
+    whole = plan.describe(campaign, visits, pinning)
+    assert "plain, plain.aa (a second copy of plain, which shows the noise)\n" in whole
+    assert "repeats   6: 3 of each of 2 cells; each takes 10 s or more, until it has 72" in whole
+    assert "takes     at least" in whole
+    rest = plan.describe(campaign, [v for v in visits if v.repeat == 3][:1], pinning)
+    assert "repeats   1; each takes" in rest
 
 
 def test_a_campaign_without_images_is_refused(tmp_path: Path) -> None:

@@ -37,6 +37,11 @@ RUN: dict[str, Any] = {
 FIRST, SECOND, THIRD = (Visit(*visit) for visit in RUN["order"])
 
 
+def changed(campaign_changes: dict[str, Any] | None = None, **changes: Any) -> str:
+    campaign = {**RUN["campaign"], **(campaign_changes or {})}
+    return json.dumps({**RUN, "campaign": campaign, **changes})
+
+
 def folder(results: Path, name: str = "20261123T100000Z-00ff00", campaign: str = "any") -> Path:
     path = results / campaign / name
     path.mkdir(parents=True)
@@ -87,10 +92,22 @@ def test_of_a_campaign_or_results_folder_the_newest_run_is_read(tmp_path: Path) 
         ('{"format": 2, "tool": "windtunnel"}', "format 2; this windtunnel reads 1 to 1"),
         ('{"format": 1, "tool": "k6"}', "written by 'k6'"),
         ('{"format": 1, "runs": []}', "written by 'another program'"),
-        (json.dumps({**RUN, "order": None}), "'order' is None; expected list"),
-        (json.dumps({**RUN, "campaign": {}}), "'name' is None; expected str"),
-        (json.dumps({**RUN, "status": "done"}), "status is 'done'; expected running"),
-        (json.dumps({**RUN, "order": [["a", 1]]}), "other things than [variant, level, repeat]"),
+        (changed(order=None), "'order' holds None; expected a list"),
+        (changed(order=[["a", 1]]), "'order' holds ['a', 1]; expected [variant, level, repeat]"),
+        (changed(order=[["b", "c0001", "x"]]), "expected [variant, level, repeat]"),
+        (changed(order=[["b", "c0009", 1]]), "'order' holds 'b' at 'c0009'; expected a variant"),
+        (changed(status="done"), "'status' holds 'done'; expected one of running"),
+        (changed(left_out={"c": 1}), "'left_out' holds {'c': 1}; expected a table of texts"),
+        (changed(resumed=["x"]), "'resumed' holds ['x']; expected a list of tables"),
+        (changed(campaign={}), "'name' holds None; expected a text"),
+        (changed({"clients": ["8"]}), "'clients' holds ['8']; expected a list of whole numbers"),
+        (changed({"rates": [0]}), "'rates' holds [0]; expected a list of numbers"),
+        (changed({"margin": "5%"}), "'margin' holds '5%'; expected a number"),
+        (changed({"margin": float("nan")}), "'margin' holds nan; expected a number"),
+        (changed({"variants": {}}), "'variants' holds {}; expected a table"),
+        (changed({"variants": {"a": 1}}), "'variants' holds {'a': 1}; expected a table"),
+        (changed({"repeats": True}), "'repeats' holds True; expected a whole number"),
+        (changed({"reference": "z"}), "'reference' holds 'z'; expected a variant"),
     ],
 )
 def test_a_file_that_is_not_a_record_is_refused(tmp_path: Path, content: str, message: str) -> None:
@@ -99,6 +116,20 @@ def test_a_file_that_is_not_a_record_is_refused(tmp_path: Path, content: str, me
         record.load(tmp_path)
     assert message in str(error.value)
     assert str(tmp_path / "run.json") in str(error.value)
+
+
+def test_paths_are_shown_as_they_are_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert str(record.shown(tmp_path / "results/demo")) == "results/demo"
+    assert record.shown(tmp_path.parent) == tmp_path.parent
+    (tmp_path / "run.json").write_text("")
+    with pytest.raises(RecordError, match=r"^run\.json: empty"):
+        record.load(tmp_path)
+
+
+def test_levels_are_said_as_a_person_says_them() -> None:
+    titles = [record.level_title(level) for level in ("c0001", "c0032", "q0000.5")]
+    assert titles == ["1 client", "32 clients", "0.5 requests/s"]
 
 
 def test_a_binary_or_missing_record_is_refused(tmp_path: Path) -> None:
@@ -116,8 +147,10 @@ def test_damaged_facts_of_a_repeat_are_an_error_not_a_gap(tmp_path: Path) -> Non
     path = folder(tmp_path)
     complete(path, FIRST)
     (path / FIRST.folder / "cell.json").write_text('{"format": 1, "gen')
-    with pytest.raises(RecordError, match="cut short"):
+    with pytest.raises(RecordError, match="cut short") as error:
         record.load(path).facts(FIRST)
+    remedy = f"delete {path / FIRST.folder}, then `windtunnel run --resume {path}`"
+    assert str(error.value).endswith(remedy)
 
 
 def test_a_repeat_counts_only_with_both_its_files(tmp_path: Path) -> None:
@@ -185,7 +218,7 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path: Path) -> None:
     (tmp_path / ".run.json.partial").symlink_to("/dev/full")
     with pytest.raises(RunError, match="no space left on the disk"), explained(tmp_path):
         write_json(tmp_path / "run.json", {"format": 2})
-    assert record.read_json(tmp_path / "run.json") == {"format": 1}
+    assert json.loads((tmp_path / "run.json").read_text()) == {"format": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
 
 
@@ -195,6 +228,15 @@ def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
         Recorder(tmp_path / "results/any/run", RUN)
     with pytest.raises(RunError, match="no space"), explained(tmp_path):
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+
+def test_leftovers_that_cannot_be_swept_away_are_explained(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    leftover = path / FIRST.folder.with_name(".r01.partial")
+    leftover.parent.mkdir(parents=True)
+    leftover.write_text("a file, where a folder should be")
+    with pytest.raises(RunError, match="cannot be written"):
+        Recorder(path)
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:

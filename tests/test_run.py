@@ -5,6 +5,7 @@ Most use a service of a few lines, because what is tested is the runner; the las
 """
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,8 +32,8 @@ from tests.tiny import CHECKOUT, HEAD, ROOT, await_gone, campaign
 RUNNER = """
 import sys
 from benchmarks.commands import app
-from benchmarks.campaign import CampaignError
-from benchmarks.run import RunError
+from benchmarks.fields import CampaignError
+from benchmarks.processes import RunError
 try:
     app()
 except (CampaignError, RunError) as error:
@@ -44,13 +45,13 @@ LONG = "clients = [2]\nrepeats = 3\nduration_s = 0.6\n"
 SLOW = "clients = [2]\nrepeats = 1\nduration_s = 2.5\n"  # time to look at a visit in flight
 
 
-def command(results: Path, *arguments: object, checkout: Path = CHECKOUT) -> list[str]:
-    own = ["--results", str(results), "--checkout", str(checkout)]
+def command(results: Path, *arguments: object, checkout: Path | None = CHECKOUT) -> list[str]:
+    own = ["--results", str(results), *(["--checkout", str(checkout)] if checkout else [])]
     return [*WINDTUNNEL, *own, *map(str, arguments)]
 
 
 def run(
-    results: Path, *arguments: object, expect: int = 0, checkout: Path = CHECKOUT
+    results: Path, *arguments: object, expect: int = 0, checkout: Path | None = CHECKOUT
 ) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         command(results, *arguments, checkout=checkout),
@@ -125,8 +126,11 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
     assert found.run["services"]["two"]["health"]["pid"] > 0
     assert found.run["pinning"]["reason"]
     assert (found.path / "logs/one.aa.txt").read_text().count("tiny: starting") >= 2
-    lines = [line for line in done.stdout.splitlines() if " r0" in line]
-    assert len(lines) == 12, "one line a visit where there is no terminal"
+    lines = [line for line in done.stdout.splitlines() if " req/s " in line]
+    assert len(lines) == 12, "one line a repeat where there is no terminal"
+    assert lines[0].startswith(" 1/12  repeat 1  ")
+    assert " clients  " in done.stdout
+    assert " left" in lines[0]
     assert f"windtunnel compare {found.path}" in done.stdout
 
 
@@ -151,8 +155,7 @@ def test_visits_are_made_in_the_recorded_order_and_say_what_they_used(tmp_path: 
 
 def test_the_plan_can_be_seen_before(tmp_path: Path) -> None:
     done = run(tmp_path / "results", "--dry-run", campaign(tmp_path), "--only", "two")
-    assert "4 x 2" not in done.stdout
-    assert "4: 2 cells x 2 repeats" in done.stdout
+    assert "4: 2 of each of 2 cells; each takes 0.3 s after 0.1 s of warm-up" in done.stdout
     assert not (tmp_path / "results").exists()
 
 
@@ -173,11 +176,14 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     found = record.load(results)
     assert found.status == "interrupted"
     assert f"windtunnel run --resume {found.path}" in said
-    assert f"{len(found.completed())} of 9 visits are kept" in said
+    assert f"{len(found.completed())} of 9 repeats are kept" in said
     kept = fingerprint(found.path)
     assert len(kept) >= 2
 
-    run(results, "--resume", *([file] if name == "kill" else []))
+    done = run(results, "--resume", *([file] if name == "kill" else []))
+    missing = 9 - len(found.completed())
+    assert f"{missing} of 9 repeats are missing" in done.stdout
+    assert "NOTE" not in done.stdout
     again = record.load(results)
     assert again.path == found.path, "it is the same run"
     check_whole(again)
@@ -266,6 +272,27 @@ def test_a_run_is_not_resumed_with_another_campaign(tmp_path: Path) -> None:
     assert "no unfinished run" in nothing.stderr
 
 
+def test_a_run_goes_on_with_the_service_that_it_began_with(tmp_path: Path) -> None:
+    results, moved = tmp_path / "results", tmp_path / "checkout"
+    shutil.copytree(CHECKOUT, moved)
+    file, other = campaign(tmp_path, two="die"), tmp_path / "other.toml"
+    shutil.copy(file, other)
+    done = run(results, file, other, "--seed", 3, "--skip-unavailable", expect=1, checkout=moved)
+    found = record.load(results)
+    assert found.run["checkout"] == str(moved)
+    asked = f"--skip-unavailable --seed 3 --checkout {moved} --results {results}"
+    assert f"windtunnel run {other} {asked}" in done.stderr.splitlines()[-1].strip()
+
+    commit = {"sha": "0123456789abcdef", "dirty": False}
+    write_json(found.path / "run.json", {**found.run, "commit": commit})
+    said = run(results, "--resume", found.path, expect=1, checkout=None).stdout
+    assert "NOTE: the run began with commit 0123456 and goes on with code of no known" in said
+    again = record.load(results)
+    assert again.run["checkout"] == str(moved)
+    refused = run(results, "--resume", "--skip-unavailable", expect=2)
+    assert "keeps the recorded plan" in refused.stderr
+
+
 def test_a_run_is_not_resumed_on_another_machine(tmp_path: Path) -> None:
     run(tmp_path, campaign(tmp_path, two="die"), expect=1)
     found = record.load(tmp_path / "tiny")
@@ -286,18 +313,20 @@ def test_a_service_can_be_started_for_each_visit(tmp_path: Path) -> None:
 
 def test_a_terminal_shows_where_the_run_is_and_the_live_numbers() -> None:
     screen = StringIO()
-    console = Console(file=screen, force_terminal=True, width=120, color_system=None)
+    console = Console(file=screen, force_terminal=True, width=100, color_system=None)
     visit = Visit("mine", "c0008", 2)
+    visits = [visit, *(Visit("baseline.aa", "c0032", repeat) for repeat in range(1, 36))]
     facts = {"generator": {"throughput_rps": 45.2, "response_ms": {"p50": 21.04, "p99": None}}}
-    with Display("demo", console) as display:
-        display.visit(visit, 5, 36, 3, lambda _running_s: 125.0)
+    with Display("demo", visits, console) as display:
+        display.visit(visit, 5, lambda _running_s: 125.0)
         display.show({"elapsed_s": 1, "total_s": 5, "phase": "measure", "rps": 44, "p99_ms": 30.4})
-        display.done(visit, 5, 36, facts)
+        display.done(visit, 5, facts)
     text = screen.getvalue()
-    for part in ("visit 5/36   repeat 2/3   c0008   mine   about 2 min 05 s left", "44.0 req/s"):
+    assert "demo   5/36   repeat 2   8 clients   mine   about 2 min 05 s left" in text
+    for part in ("44.0 req/s", "P99 30.4 ms", "P50    - ms", "0 failed"):
         assert part in text
-    for part in ("P99 30.4 ms", "P50 - ms", "45.2 req/s  P50    21.0 ms"):
-        assert part in text
+    kept = " 5/36  repeat 2   8 clients  mine         45.2 req/s  P50 21.0 ms  P95 -  P99 -  0 ok"
+    assert kept in text
 
 
 def test_samples_that_cannot_be_written_are_not_a_repeat(tmp_path: Path) -> None:

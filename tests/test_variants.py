@@ -91,6 +91,16 @@ def test_only_the_last_start_is_quoted(tmp_path: Path, started: list[Service]) -
     assert log.read_text().startswith("of yesterday\n")
 
 
+def test_a_full_disk_at_the_start_of_a_service_is_explained(tmp_path: Path) -> None:
+    """/dev/full answers every write with ENOSPC, as a full disk does."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/mine.txt").symlink_to("/dev/full")
+    service = tiny(tmp_path)
+    with pytest.raises(RunError, match=r"logs/mine\.txt: no space left on the disk"):
+        service.start()
+    assert service.pid is None
+
+
 def test_a_port_that_was_taken_in_between_is_not_the_services_fault(
     tmp_path: Path, started: list[Service]
 ) -> None:

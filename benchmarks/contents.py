@@ -1,0 +1,115 @@
+"""
+Whether run.json holds what a run writes, down to the elements of its lists.
+
+A file that was edited by hand, or damaged, is refused with a sentence that names the key; otherwise
+the first module that trusts it would end with a traceback.
+"""
+
+import math
+import reprlib
+from collections.abc import Callable
+from typing import Any
+
+STATUSES = ("running", "interrupted", "complete")
+
+Check = Callable[[Any], bool]
+
+
+def problem(run: dict[str, Any]) -> str | None:
+    """The first thing that is wrong: what was found and what was expected."""
+    campaign = run.get("campaign")
+    if not isinstance(campaign, dict):
+        return _said("campaign", campaign, "a table")
+    for table, needed, optional in (
+        (run, _RUN, _RUN_OPTIONAL),
+        (campaign, _CAMPAIGN, _CAMPAIGN_OPTIONAL),
+    ):
+        for key, (check, expected) in (needed | optional).items():
+            value = table.get(key)
+            if not check(value) and (key in needed or value is not None):
+                return _said(key, value, expected)
+    strange = next((visit for visit in run["order"] if not _is_visit(visit)), None)
+    return None if strange is None else _said("order", strange, "[variant, level, repeat]")
+
+
+def _said(key: str, value: object, expected: str) -> str:
+    return f"{key!r} holds {reprlib.repr(value)}; expected {expected}"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and value >= 0
+
+
+def _is_rate(value: Any) -> bool:
+    return _is_number(value) and value > 0
+
+
+def _list_of(check: Check) -> Check:
+    return lambda value: isinstance(value, list) and all(check(each) for each in value)
+
+
+def _table_of(check: Check) -> Check:
+    return lambda value: isinstance(value, dict) and all(check(each) for each in value.values())
+
+
+def _is_variant(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("settings", {}), dict)
+
+
+def _is_visit(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) != 3:
+        return False
+    return _is_text(value[0]) and _is_text(value[1]) and _is_count(value[2])
+
+
+_TEXT = (_is_text, "a text")
+_TABLE = (_is_table, "a table")
+_NUMBER = (_is_number, "a number")
+_COUNT = (_is_count, "a whole number")
+
+_Rules = dict[str, tuple[Check, str]]
+_RUN: _Rules = {
+    "run": _TEXT,
+    "status": (lambda value: value in STATUSES, "one of " + ", ".join(STATUSES)),
+    "order": (lambda value: isinstance(value, list), "a list"),
+}
+_RUN_OPTIONAL: _Rules = {
+    "started": _TEXT,
+    "finished": _TEXT,
+    "checkout": _TEXT,
+    "machine": _TABLE,
+    "versions": _TABLE,
+    "commit": _TABLE,
+    "pinning": _TABLE,
+    "services": _TABLE,
+    "left_out": (_table_of(_is_text), "a table of texts"),
+    "resumed": (_list_of(_is_table), "a list of tables"),
+}
+_CAMPAIGN: _Rules = {
+    "name": _TEXT,
+    "variants": (
+        lambda value: bool(value) and _table_of(_is_variant)(value),
+        "a table of at least one variant",
+    ),
+    "clients": (_list_of(_is_count), "a list of whole numbers"),
+    "rates": (_list_of(_is_rate), "a list of numbers"),
+    "repeats": _COUNT,
+}
+_CAMPAIGN_OPTIONAL: _Rules = {
+    **dict.fromkeys(("question", "reference", "aa", "model", "track", "body", "images"), _TEXT),
+    **dict.fromkeys(("duration_s", "warmup_s", "timeout_s", "margin", "seed"), _NUMBER),
+    "min_requests": _COUNT,
+    "restart": _TEXT,
+}
