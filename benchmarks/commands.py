@@ -154,6 +154,7 @@ def _begin(files: list[Path], options: Options) -> None:
         pinning, facts = plan.pin(machine.cores()), plan.facts(prepared, checkout)
         recorder = runs.create(prepared, options.results, seed, pinning, facts)
         later = files[index + 1 :]
+        _say("")
         _execute(prepared, recorder, pinning, checkout, options.command(*later) if later else "")
 
 
@@ -211,7 +212,7 @@ def _execute(
         raise typer.Exit(1) from error
     finally:
         recorder.close()
-    print(f"\nrecord: {shown(kept.path)}\n  {_command('compare', kept)}\n", flush=True)
+    _say(f"\nrecord: {shown(kept.path)}\n  {_command('compare', kept)}")
 
 
 def _hint(kept: Record, later: str) -> str:

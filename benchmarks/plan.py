@@ -57,7 +57,7 @@ def pin(cores: list[tuple[int, ...]]) -> Pinning:
         return Pinning(
             None,
             None,
-            f"{cpus} CPUs, on which generator and services take time from each other;"
+            f"{cpus} CPUs, which generator and services share;"
             f" {CPUS_TO_SEPARATE} are needed to separate them",
         )
     count = max(1, len(cores) // 4)

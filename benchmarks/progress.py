@@ -34,7 +34,7 @@ class Display:
         self._console = console or Console(highlight=False, soft_wrap=True, markup=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._heading = ""
-        self._remaining: Remaining = lambda _running_s: 0.0
+        self._remaining: Remaining | None = None  # nobody knows how long a start takes
         self._began = time.monotonic()
 
     def __enter__(self) -> "Display":
@@ -56,22 +56,23 @@ class Display:
 
     def working(self, text: str) -> None:
         """What happens between visits."""
-        self._heading = text
-        self._draw("", 0.0)
+        self._heading, self._remaining = text, None
+        self._draw()
 
     def visit(self, visit: Visit, position: int, remaining: Remaining) -> None:
         """A visit begins."""
         self._heading = "   ".join(self._place(visit, position))
         self._remaining = remaining
         self._began = time.monotonic()
-        self._draw("starting", 0.0)
+        self._draw("warm-up")
 
     def show(self, progress: dict[str, Any]) -> None:
         """The generator's live numbers."""
         total = progress.get("total_s") or 0
         done = min(1.0, (progress.get("elapsed_s") or 0) / total) if total else 0.0
+        phase = "warm-up" if progress.get("phase") == "warmup" else progress.get("phase", "")
         numbers = [
-            f"{progress.get('phase', ''):7}",
+            f"{phase:7}",
             f"{_number(progress.get('rps')):>4} req/s",
             f"P50 {_number(progress.get('p50_ms')):>4} ms",
             f"P99 {_number(progress.get('p99_ms')):>4} ms",
@@ -98,23 +99,27 @@ class Display:
         if failed or not self._console.is_terminal:  # nothing is said twice or in vain where
             parts.append(f"{failed} failed")  # 100 columns have to do
         if not self._console.is_terminal:
-            left = self._remaining(time.monotonic() - self._began)
-            parts.append(f"about {duration(left)} left")
+            parts.append(self._left())
         self.say("  ".join(parts))
 
     def _place(self, visit: Visit, position: int) -> list[str]:
         repeat = f"repeat {visit.repeat}"
         return [f"{position}/{self._planned}", repeat, level_title(visit.level), visit.variant]
 
-    def _draw(self, numbers: str, done: float) -> None:
+    def _left(self) -> str:
+        if self._remaining is None:
+            return ""
+        return f"about {duration(self._remaining(time.monotonic() - self._began))} left"
+
+    def _draw(self, numbers: str = "", done: float = 0.0) -> None:
         if not self._console.is_terminal:
             return
-        left = duration(self._remaining(time.monotonic() - self._began))
+        heading = "   ".join(filter(None, (self._title, self._heading, self._left())))
         line = Table.grid(padding=(0, 2))
-        line.add_row(ProgressBar(total=1.0, completed=done, width=20), Text(numbers))
-        heading = Text(f"{self._title}   {self._heading}   about {left} left", style="bold")
+        if numbers:
+            line.add_row(ProgressBar(total=1.0, completed=done, width=20), Text(numbers))
         # No thread that redraws: it would take time from what is measured.
-        self._live.update(Group(heading, line), refresh=True)
+        self._live.update(Group(Text(heading, style="bold"), line), refresh=True)
 
 
 def _number(value: float | None) -> str:
