@@ -96,8 +96,9 @@ class Display:
             *(f"{p.upper()} {_milliseconds(response.get(p))}" for p in ("p50", "p95", "p99")),
             f"{counts.get('ok', 0)} ok",
         ]
-        if failed or not self._console.is_terminal:  # nothing is said twice or in vain where
-            parts.append(f"{failed} failed")  # 100 columns have to do
+        # A log always has this column; on a terminal of 100 columns there is no room for a zero.
+        if failed or not self._console.is_terminal:
+            parts.append(f"{failed} failed")
         if not self._console.is_terminal:
             parts.append(self._left())
         self.say("  ".join(parts))
