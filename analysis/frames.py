@@ -55,12 +55,13 @@ def repeats(record: Record) -> Iterator[Repeat]:
 
 
 def read(record: Record, visit: Visit) -> Repeat:
-    data = samples.read(record.samples(visit))
+    remedy = f"delete {record.path / visit.folder}, then `windtunnel run --resume {record.path}`"
+    data = samples.read(record.samples(visit), remedy)
     window_s = data.window.duration_s
     if window_s <= 0:
         raise AnalysisError(
             f"{record.samples(visit)}: the measured window is {window_s:g} s long;"
-            " expected more than 0; run this repeat again"
+            f" expected more than 0; {remedy}"
         )
     due, sent, done = (_numbers(data.table, name) for name in ("due_ns", "sent_ns", "done_ns"))
     start, end = data.window.measure_start_ns, data.window.measure_end_ns

@@ -73,9 +73,13 @@ class Samples:
     window: Window
 
 
-def read(path: Path) -> Samples:
-    """Read a sample file that is complete, of a known version, and whose rows make sense."""
-    file = _open(path)
+def read(path: Path, remedy: str = "measure again") -> Samples:
+    """
+    Read a sample file that is complete, of a known version, and whose rows make sense.
+
+    *remedy* is what to do about a damaged one; who keeps the file in a record knows better.
+    """
+    file = _open(path, remedy)
     metadata = file.schema_arrow.metadata or {}
     version = metadata.get(VERSION_KEY)
     if version is None:
@@ -87,13 +91,11 @@ def read(path: Path) -> Samples:
             f"{path}: samples of version {version.decode(errors='replace')}; expected {VERSION}; "
             "read it with the release that wrote it or a later one"
         )
-    window = _window(path, metadata)
+    window = _window(path, metadata, remedy)
     try:
         table = file.read()
     except (pa.ArrowException, OSError) as error:
-        raise SamplesError(
-            f"{path}: damaged ({error}); expected a whole file; measure again"
-        ) from error
+        raise SamplesError(f"{path}: damaged ({error}); expected a whole file; {remedy}") from error
     table = _conform(path, table)
     _check(path, table)
     return Samples(table, window)
@@ -143,13 +145,13 @@ def outcome(table: pa.Table) -> pa.Array:
     return named.combine_chunks() if isinstance(named, pa.ChunkedArray) else named
 
 
-def _open(path: Path) -> pq.ParquetFile:
+def _open(path: Path, remedy: str) -> pq.ParquetFile:
     try:
         size = path.stat().st_size
     except OSError as error:
         raise SamplesError(f"{path}: {error.strerror}; expected a sample file") from error
     if size == 0:
-        raise SamplesError(f"{path}: empty; expected a sample file; measure again")
+        raise SamplesError(f"{path}: empty; expected a sample file; {remedy}")
     try:
         columns = pq.read_schema(path).names
         names = [field.name for field in SCHEMA if field.type == _NAME and field.name in columns]
@@ -158,12 +160,10 @@ def _open(path: Path) -> pq.ParquetFile:
         with path.open("rb") as file:
             truncated = file.read(4) == b"PAR1"
         found = "truncated: its end is missing" if truncated else "not a Parquet file"
-        raise SamplesError(
-            f"{path}: {found}; expected a complete sample file; measure again"
-        ) from error
+        raise SamplesError(f"{path}: {found}; expected a complete sample file; {remedy}") from error
 
 
-def _window(path: Path, metadata: dict[bytes, bytes]) -> Window:
+def _window(path: Path, metadata: dict[bytes, bytes], remedy: str) -> Window:
     try:
         fields: dict[str, Any] = json.loads(metadata[WINDOW_KEY])
         window = Window(**fields)
@@ -173,7 +173,7 @@ def _window(path: Path, metadata: dict[bytes, bytes]) -> Window:
     if not sound or window.measure_end_ns < window.measure_start_ns:
         raise SamplesError(
             f"{path}: says nothing usable of when was measured; expected start_unix_ns, "
-            f"measure_start_ns and measure_end_ns under {WINDOW_KEY.decode()}; measure again"
+            f"measure_start_ns and measure_end_ns under {WINDOW_KEY.decode()}; {remedy}"
         )
     return window
 
