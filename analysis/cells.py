@@ -13,6 +13,7 @@ from analysis.latency import Percentile, min_count, percentile
 from analysis.steady import Trend, trend
 
 THROUGHPUT = "throughput"
+NO_ANSWER = "one repeat has no good answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,13 @@ class Cell:
         numbers = [value.value for value in known]
         upper = median_high(numbers)
         return Value(median(numbers), any(v.at_least and v.value <= upper for v in known))
+
+    def lack(self, measure: str) -> str:
+        """Why the cell has no value of this measure."""
+        if measure == THROUGHPUT:
+            return NO_ANSWER
+        q = float(measure.removeprefix("p"))
+        return f"{measure.upper()} needs {min_count(q)} requests in each repeat"
 
     @property
     def fewest_requests(self) -> int:

@@ -19,6 +19,14 @@ from scipy.special import stdtr, stdtrit
 CONFIDENCE = 0.95
 MOST_REPEATS = 100  # beyond this, more repeats are no advice
 
+# Reasons of "unresolved"; summary.py knows what would help.
+TOO_FEW_REPEATS = "fewer than 2 repeats that can be compared"
+INCLUDES_1 = "the interval includes 1"
+GIVEN_UP = "the percentile lies among requests that were given up"
+BOTH_GIVEN_UP = "both sides gave requests up, so nothing is known of their ratio"
+NOT_BEYOND_THE_FLOOR = "not beyond the noise floor"
+ONE_OF_MANY = "chance gives one such among so many comparisons"
+
 
 class Verdict(StrEnum):
     FASTER = "faster"
@@ -59,7 +67,7 @@ class Ratio:
 
     @property
     def smallest_difference(self) -> float:
-        """The half width as a share: a true difference of this size is shown half of the time."""
+        """The half width as a share: intervals exclude 1 half of the time at such a difference."""
         return inf if self.high == inf else sqrt(self.high / self.low) - 1
 
 
@@ -132,7 +140,12 @@ def block_noise(values: Mapping[str, Sequence[float]]) -> Noise | None:
 
 
 def p_value(ratio: Ratio, noise: Noise | None) -> float:
-    """The two-sided p of "no difference", from the noise of the block design where there is one."""
+    """
+    The two-sided p of "no difference", from the noise of the block design where there is one.
+
+    That noise is pooled, so this p is right for variants that are as noisy as each other; the
+    paired interval, which a verdict needs as well, takes only the two that it compares.
+    """
     n, distance = len(ratio.blocks), abs(log(ratio.point))
     if n < 2:
         return 1.0
@@ -145,7 +158,8 @@ def p_value(ratio: Ratio, noise: Noise | None) -> float:
 def holm(p_values: Sequence[float]) -> list[float]:
     """
     P-values adjusted for being read together: below 5 %, and the chance that any of them is
-    wrong is below 5 %, however they depend on each other (Holm, Scand. J. Statist. 6, 1979).
+    wrong is below 5 %, however they depend on each other (Holm, Scand. J. Statist. 6, 1979), as
+    far as each p-value is right by itself.
     """
     adjusted, largest = [1.0] * len(p_values), 0.0
     for position, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
@@ -164,29 +178,31 @@ def judge(
 ) -> tuple[Verdict, str]:
     """The verdict, and for an unresolved one the reason. README.md tells the rule in words."""
     if ratio is None or len(ratio.blocks) < 2:
-        return Verdict.UNRESOLVED, "fewer than 2 repeats that can be compared"
+        return Verdict.UNRESOLVED, TOO_FEW_REPEATS
     exact = ratio.bound is Bound.EXACT
     if exact and ratio.low >= 1 / (1 + margin) and ratio.high <= 1 + margin:
         return Verdict.SAME, ""
     if ratio.low <= 1 <= ratio.high:
-        return Verdict.UNRESOLVED, "the interval includes 1"
+        return Verdict.UNRESOLVED, INCLUDES_1
     above = ratio.low > 1
     if not exact and above is not (ratio.bound is Bound.AT_LEAST):
-        return Verdict.UNRESOLVED, "the percentile lies among requests that were given up"
+        return Verdict.UNRESOLVED, GIVEN_UP
     if floor is not None and abs(log(ratio.point)) <= log1p(floor):
-        return Verdict.UNRESOLVED, "not beyond the noise floor"
+        return Verdict.UNRESOLVED, NOT_BEYOND_THE_FLOOR
     if adjusted_p > 1 - CONFIDENCE:
-        return Verdict.UNRESOLVED, "chance gives one such among so many comparisons"
+        return Verdict.UNRESOLVED, ONE_OF_MANY
     return (Verdict.FASTER if above is more_is_better else Verdict.SLOWER), ""
 
 
 def repeats_needed(ratio: Ratio, margin: float) -> int | None:
     """
-    How many repeats would settle it, if noise and ratio stay as they are; None: over 100.
+    How many repeats would narrow an interval that includes 1 until it excludes 1 or lies inside
+    the margin, if noise and ratio stay as they are. None: over 100, or not the interval's fault.
 
-    Settled is an interval that excludes 1, or one inside the margin.
+    The noise floor and the adjustment for many comparisons are not foreseen: a verdict may take
+    more repeats.
     """
-    if len(ratio.blocks) < 2:
+    if len(ratio.blocks) < 2 or ratio.bound is not Bound.EXACT or not ratio.low <= 1 <= ratio.high:
         return None
     distance = abs(log(ratio.point))
     half = max(distance, log1p(margin) - distance)
@@ -194,3 +210,9 @@ def repeats_needed(ratio: Ratio, margin: float) -> int | None:
         if t_quantile(n - 1) * ratio.sd_log / sqrt(n) <= half:
             return n
     return None
+
+
+def narrows_to(ratio: Ratio, margin: float) -> str:
+    """What `repeats_needed` are needed for, whichever comes first."""
+    near = abs(log(ratio.point)) < log1p(margin) / 2
+    return "bring it inside the margin" if near else "make the interval exclude 1"

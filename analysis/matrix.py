@@ -5,11 +5,12 @@ The terminal, Markdown, JSON and the gate all show a `Matrix`; none of them comp
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.cells import THROUGHPUT, Cell, Visited, percentile_key, reduce
 from analysis.compare import (
+    BOTH_GIVEN_UP,
     Noise,
     Ratio,
     Value,
@@ -23,9 +24,10 @@ from analysis.compare import (
     repeats_needed,
 )
 from analysis.frames import Repeat
-from analysis.latency import AnalysisError
+from analysis.latency import AnalysisError, min_count
 
 PERCENTILES = (50.0, 95.0, 99.0)
+NOT_MEASURED = "was not measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,14 @@ class Matrix:
         names = dict.fromkeys([*first, *plan.variants])
         return [self.cells[name, level] for name in names if (name, level) in self.cells]
 
+    def too_few(self, d: Difference) -> int | None:
+        """The fewest requests of a repeat on either side, if the percentile needs more."""
+        sides = [self.cells.get((name, d.level)) for name in (d.variant, self.plan.reference)]
+        counts = [cell.fewest_requests for cell in sides if cell is not None]
+        if d.measure == THROUGHPUT or len(counts) < len(sides):
+            return None
+        return min(counts) if min(counts) < min_count(float(d.measure.removeprefix("p"))) else None
+
 
 def build(repeats: Iterable[Repeat], plan: Plan) -> Matrix:
     """Cells, ratios and verdicts of the repeats that are there, whatever is missing."""
@@ -140,10 +150,29 @@ def _difference(
         if (name, level) in cells
     }
     ours, theirs = series.get(variant, {}), series.get(plan.reference, {})
-    between = ratio([(ours[b], theirs[b]) for b in sorted(ours.keys() & theirs.keys())])
-    floor = _floor(series, plan)
-    p = 1.0 if between is None else p_value(between, _noise(series, variant, plan))
-    return Difference(variant, level, measure, between, floor, p, 1.0, Verdict.UNRESOLVED, "", None)
+    blocks = sorted(ours.keys() & theirs.keys())
+    between = ratio([(ours[b], theirs[b]) for b in blocks])
+    if between is None:
+        p, reason = (
+            1.0,
+            _lacking(
+                [(n, cells.get((n, level))) for n in (variant, plan.reference)], measure, blocks
+            ),
+        )
+    else:
+        p, reason = p_value(between, _noise(series, variant, plan)), ""
+    floor, verdict = _floor(series, plan), Verdict.UNRESOLVED
+    return Difference(variant, level, measure, between, floor, p, 1.0, verdict, reason, None)
+
+
+def _lacking(sides: Iterable[tuple[str, Cell | None]], measure: str, blocks: Sequence[int]) -> str:
+    """Why there is no ratio at all; empty if the two were only never measured in one block."""
+    for name, cell in sides:
+        if cell is None:
+            return f"{name} {NOT_MEASURED}"
+        if cell.value(measure) is None:
+            return cell.lack(measure)
+    return BOTH_GIVEN_UP if blocks else ""
 
 
 def _judged(d: Difference, plan: Plan, adjusted_p: float) -> Difference:
@@ -152,7 +181,13 @@ def _judged(d: Difference, plan: Plan, adjusted_p: float) -> Difference:
     )
     undecided = verdict is Verdict.UNRESOLVED and d.ratio is not None
     needed = repeats_needed(d.ratio, plan.margin) if undecided and d.ratio else None
-    return replace(d, adjusted_p=adjusted_p, verdict=verdict, reason=reason, repeats_needed=needed)
+    return replace(
+        d,
+        adjusted_p=adjusted_p,
+        verdict=verdict,
+        reason=d.reason or reason,
+        repeats_needed=needed,
+    )
 
 
 def _by_block(cell: Cell | None, measure: str) -> dict[int, Value]:
@@ -177,7 +212,9 @@ def _noise(series: Mapping[str, Mapping[int, Value]], variant: str, plan: Plan) 
     """
     From the variant, the reference and the A/A pair, where they have exact values in every block.
 
-    The other variants are left out: one that is erratic must not hide what another one does.
+    The other variants are left out: one that is erratic must not hide what another one does. A
+    variant that is noisier than the copies is taken to be less noisy than it is; what holds
+    then is the paired interval alone.
     """
     blocks = sorted(series.get(variant, {}).keys() & series.get(plan.reference, {}).keys())
     if len(blocks) < 2:

@@ -4,8 +4,18 @@ The answer in sentences: one for each variant, and what could not be decided.
 
 from collections.abc import Iterator, Sequence
 
-from analysis.cells import THROUGHPUT
-from analysis.compare import Bound, Verdict
+from analysis.cells import NO_ANSWER
+from analysis.compare import (
+    BOTH_GIVEN_UP,
+    GIVEN_UP,
+    INCLUDES_1,
+    NOT_BEYOND_THE_FLOOR,
+    ONE_OF_MANY,
+    TOO_FEW_REPEATS,
+    Bound,
+    Verdict,
+    narrows_to,
+)
 from analysis.comparison import Comparison
 from analysis.matrix import Difference
 from analysis.words import (
@@ -20,6 +30,15 @@ from analysis.words import (
 )
 
 HEADLINE = 95.0  # the largest percentile that the sentences speak of
+WAIT_LONGER = "raise timeout_s, or compare at a load that the service can carry"
+REMEDIES = {
+    TOO_FEW_REPEATS: "take at least 3 repeats",
+    GIVEN_UP: WAIT_LONGER,
+    BOTH_GIVEN_UP: WAIT_LONGER,
+    NO_ANSWER: "read the service's log in the record",
+    NOT_BEYOND_THE_FLOOR: "take more repeats",
+    ONE_OF_MANY: "take more repeats",
+}
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -32,7 +51,10 @@ def _sentence(comparison: Comparison, variant: str) -> str:
     measure, found = headline(comparison, variant)
     name, reference = plain(variant), plain(plan.reference)
     if not found:
-        return f"{name} could not be compared with {reference}: there are too few requests."
+        every = comparison.matrix.differences
+        lowest = [d for d in every if d.variant == variant and d.measure == plan.measures[0]]
+        reasons = "; ".join(dict.fromkeys(plain(d.reason) for d in lowest))
+        return f"{name} could not be compared with {reference}: {reasons}."
     clauses = []
     for verdict in (Verdict.FASTER, Verdict.SLOWER, Verdict.SAME, Verdict.UNRESOLVED):
         alike = [d for d in found if d.verdict is verdict]
@@ -68,7 +90,7 @@ def _most(alike: Sequence[Difference]) -> str:
 def headline(comparison: Comparison, variant: str) -> tuple[str, list[Difference]]:
     """The measure and its differences; of the percentiles that fewest cells lack, the highest."""
     plan = comparison.plan
-    best: tuple[str, list[Difference]] = (THROUGHPUT, [])
+    best: tuple[str, list[Difference]] = (plan.measures[0], [])
     for q, measure in zip(plan.percentiles, plan.measures, strict=False):
         found = [
             d
@@ -84,10 +106,11 @@ def undecided(comparison: Comparison) -> Iterator[str]:
     """What is unresolved, why, and what would settle it; one line a variant and reason."""
     groups: dict[tuple[str, str], list[Difference]] = {}
     for d in comparison.matrix.differences:
-        if d.verdict is Verdict.UNRESOLVED and d.ratio is not None:
+        if d.verdict is Verdict.UNRESOLVED:
             groups.setdefault((d.variant, d.reason), []).append(d)
     for (variant, reason), found in groups.items():
-        yield f"{plain(variant)}, {_places(found, comparison)}: {reason}; {_remedy(found)}"
+        where = f"{plain(variant)}, {_places(found, comparison)}"
+        yield f"{where}: {reason}; {_remedy(found, comparison)}"
 
 
 def _places(found: Sequence[Difference], comparison: Comparison) -> str:
@@ -103,16 +126,29 @@ def _places(found: Sequence[Difference], comparison: Comparison) -> str:
     )
 
 
-def _remedy(found: Sequence[Difference]) -> str:
+def _remedy(found: Sequence[Difference], comparison: Comparison) -> str:
+    """What may help; all of them are unresolved for one reason."""
+    reason = found[0].reason
+    if reason == INCLUDES_1:
+        return _more_repeats(found, comparison.plan.margin)
+    if reason in REMEDIES:
+        return REMEDIES[reason]
+    counts = [n for d in found if (n := comparison.matrix.too_few(d)) is not None]
+    if counts:
+        return f"one repeat has {min(counts)}: measure for longer"
+    return f"`windtunnel run --resume {comparison.record.path}` makes the missing repeats"
+
+
+def _more_repeats(found: Sequence[Difference], margin: float) -> str:
     ratios = [d.ratio for d in found if d.ratio is not None]
-    if any(len(ratio.blocks) < 2 for ratio in ratios):
-        return "take at least 3 repeats"
     if any(ratio.bound is not Bound.EXACT for ratio in ratios):
-        return "raise timeout_s, or compare at a load that the service can carry"
-    if not any(ratio.low <= 1 <= ratio.high for ratio in ratios):
-        return "a few more repeats would settle it"
+        return WAIT_LONGER
+    effect = " or ".join(sorted({narrows_to(ratio, margin) for ratio in ratios}, reverse=True))
     needed = [d.repeats_needed for d in found]
     if None in needed:
-        return "more than 100 repeats would be needed; quieten the machine or accept a wider margin"
+        return (
+            f"it would take more than 100 repeats to {effect}; quieten the machine or accept a"
+            " wider margin"
+        )
     most = max(n for n in needed if n is not None)
-    return f"about {most} repeats would settle it if the noise stays as it is"
+    return f"about {most} repeats would {effect}, if the noise stays as it is"
