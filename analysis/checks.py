@@ -8,10 +8,10 @@ README.md holds the table of kinds, and a test keeps the two alike.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf, sqrt
 from typing import Any
 
-from analysis.cells import Cell, Visited
+from analysis.cells import THROUGHPUT, Cell, Visited
 from analysis.latency import min_count
 from analysis.matrix import Matrix, Plan
 
@@ -35,7 +35,8 @@ class Doubt:
     worst: tuple[str, str] | None = None  # the cell that the text's numbers are of
 
     def concerns(self, level: str) -> bool:
-        return not self.cells or any(level == found for _, found in self.cells)
+        """Whether it names a cell of this level."""
+        return any(level == found for _, found in self.cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +119,20 @@ def errors(cell: Cell, plan: Plan, run: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def repeats_disagree(cell: Cell, plan: Plan, run: Mapping[str, Any]) -> Iterator[Finding]:
-    """Of medians, only if their own intervals do not meet: few requests alone spread them."""
+    """More than few requests alone spread them: medians whose intervals meet agree."""
     medians = [visit.percentiles["p50"] for visit in cell.visits if "p50" in visit.percentiles]
     apart = max((m.low_ms for m in medians), default=0) > min(
         (m.high_ms for m in medians), default=0
     )
-    for measure, label in (("p50", "P50"), ("throughput", "req/s")):
+    fewest = min((visit.counts["ok"] for visit in cell.visits), default=0)
+    counted = 3 / sqrt(max(1, fewest))  # chance alone, of counts
+    for measure, label, allowed in (
+        ("p50", "P50", DISAGREEMENT if apart else inf),
+        (THROUGHPUT, "req/s", max(DISAGREEMENT, counted)),
+    ):
         values = [v.value for visit in cell.visits if (v := visit.value(measure))]
         spread = max(values) / min(values) - 1 if len(values) > 1 else 0.0
-        if spread > DISAGREEMENT and (apart or measure == "throughput"):
+        if spread > allowed:
             yield Finding(
                 spread,
                 f"the repeats disagree by {spread:.0%} at {label}",

@@ -24,11 +24,7 @@ class Comparison:
 
     def doubts_of(self, level: str) -> list[int]:
         """The numbers, from 1, of the doubts that name a cell of this level."""
-        return [
-            number
-            for number, doubt in enumerate(self.doubts, 1)
-            if doubt.cells and doubt.concerns(level)
-        ]
+        return [n for n, doubt in enumerate(self.doubts, 1) if doubt.concerns(level)]
 
 
 def compare(

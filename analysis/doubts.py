@@ -2,12 +2,14 @@
 All doubts of a run: those of the whole run first, then those of single cells.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from analysis.checks import CELL_RULES, Doubt, cell_doubts
 from analysis.compare import CONFIDENCE, Verdict
 from analysis.matrix import Matrix
+from analysis.words import levels_phrase, measure_name
 
 RunRule = Callable[[Matrix, Mapping[str, Any]], Iterator[tuple[str, str]]]
 
@@ -35,8 +37,9 @@ def aa_differs(matrix: Matrix, run: Mapping[str, Any]) -> Iterator[tuple[str, st
         assert worst.ratio is not None
         yield (
             f"two copies of {matrix.plan.original} differ in {len(shown)} of {len(matrix.aa)}"
-            f" comparisons, at {worst.measure} by a ratio of {worst.ratio.point:.2f}",
-            "something changes between visits that the campaign does not control; find it before"
+            f" comparisons, at {measure_name(worst.measure)} {levels_phrase([worst.level])} by a"
+            f" ratio of {worst.ratio.point:.2f}",
+            "something changes between repeats that the campaign does not control; find it before"
             " you believe a verdict",
         )
 
@@ -58,7 +61,9 @@ def shared_cpus(matrix: Matrix, run: Mapping[str, Any]) -> Iterator[tuple[str, s
 def left_out(matrix: Matrix, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     names = run.get("left_out") or {}
     if names:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in names.items())
+        # The first clause of each: the rest of a build's error is in run.json.
+        first = {name: re.split(r";|\n| [(]", str(reason))[0] for name, reason in names.items()}
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in first.items())
         yield f"left out of the run ({reasons})", "run it on a machine that can"
 
 
@@ -70,12 +75,35 @@ def uncommitted_changes(matrix: Matrix, run: Mapping[str, Any]) -> Iterator[tupl
         )
 
 
+def code_changed(matrix: Matrix, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A run that was resumed with other code than it began with; or with who knows which."""
+    began = run.get("commit") or {}
+    later = [entry.get("commit") or {} for entry in run.get("resumed") or []]
+    others = [
+        _commit(found)
+        for found in later
+        if found.get("dirty") or found.get("sha") != began.get("sha")
+    ]
+    if others:
+        yield (
+            f"repeats were added with other code: begun with {_commit(began)}, resumed with"
+            f" {', '.join(dict.fromkeys(others))}",
+            "run the campaign again without --resume",
+        )
+
+
+def _commit(found: Mapping[str, Any]) -> str:
+    sha = f"commit {str(found['sha'])[:7]}" if found.get("sha") else "an unknown commit"
+    return sha + (" and uncommitted changes" if found.get("dirty") else "")
+
+
 RUN_RULES: tuple[RunRule, ...] = (
     no_aa_pair,
     aa_differs,
     shared_cpus,
     left_out,
     uncommitted_changes,
+    code_changed,
 )
 KINDS = tuple(rule.__name__ for rule in (*RUN_RULES, *CELL_RULES))
 

@@ -5,16 +5,20 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 
-from analysis.checks import Doubt
+from analysis.cells import Cell, Visited, reduce
+from analysis.checks import Doubt, cell_doubts
 from analysis.comparison import Comparison, compare
 from analysis.doubts import KINDS
-from benchmarks.record import load
-from tests.records import Campaign, Shape, campaign, with_cell, write
+from analysis.matrix import Matrix, Plan
+from benchmarks.record import Visit, load
+from tests.records import Campaign, Shape, arrays, campaign, with_cell, write
 
 QUIET = Shape(median_ms=20, requests=800, noise=0.002, spread=0.2)
 GOOD = campaign({"baseline": QUIET, "optimized": replace(QUIET, median_ms=12)})
+BEGAN = "0123456789abcdef0123456789abcdef01234567"  # the commit of every simulated record
 OPEN = campaign({"baseline": QUIET, "optimized": QUIET}, levels=("q0080",))
 
 
@@ -47,6 +51,7 @@ PROVOKED: dict[str, Campaign] = {
     "shared_cpus": in_run(pinning={"service": None, "generator": None, "reason": "2 CPUs"}),
     "left_out": in_run(left_out={"seed": "pillow-simd needs AVX2"}),
     "uncommitted_changes": in_run(commit={"sha": "0" * 40, "dirty": True}),
+    "code_changed": in_run(resumed=[{"commit": {"sha": "f" * 40, "dirty": False}}]),
     "generator_late": one(send_lag_ms=1.5),
     "rate_missed": one_open(achieved_share=0.95),
     "generator_busy": one(generator_cpu_share=0.8),
@@ -66,6 +71,7 @@ NEARLY: dict[str, Campaign] = {
     "shared_cpus": in_run(pinning={"service": [0], "generator": [1], "reason": ""}),
     "left_out": in_run(left_out={}),
     "uncommitted_changes": in_run(commit={"sha": None, "dirty": None}),
+    "code_changed": in_run(resumed=[{"commit": {"sha": BEGAN, "dirty": False}}]),
     "generator_late": one(send_lag_ms=0.9),
     "rate_missed": one_open(achieved_share=0.995),
     "generator_busy": one(generator_cpu_share=0.6),
@@ -132,6 +138,8 @@ def test_a_doubt_is_not_raised_within_its_limit(kind: str) -> None:
         ("too_few", "P99 needs 368 requests in each repeat, one has 300"),
         ("shared_cpus", "the generator and the service share the CPUs (2 CPUs)"),
         ("left_out", "left out of the run (seed: pillow-simd needs AVX2)"),
+        ("code_changed", "begun with commit 0123456, resumed with commit fffffff"),
+        ("aa_differs", "comparisons, at P"),
         ("rate_missed", "only 95% of the offered rate was sent"),
     ],
 )
@@ -178,6 +186,33 @@ def test_few_requests_alone_are_no_disagreement() -> None:
     values = [m.value for m in medians if m]
     assert max(values) > 1.1 * min(values)
     assert find(comparison, "repeats_disagree") == []
+
+
+def test_few_answers_alone_are_no_disagreement_of_throughput() -> None:
+    """Counts of 60 and 80 answers in a second differ by 33 %, and by no more than chance."""
+    for factor, kinds in ((10, ["repeats_disagree"]), (1, [])):
+        visits = [throughput_of(count * factor) for count in (60, 80)]
+        cell = Cell("a", "c0001", tuple(visits))
+        plan = Plan(("a",), ("c0001",), "a", None, 0.05, 2)
+        doubts = cell_doubts(Matrix(plan, {("a", "c0001"): cell}, (), ()), {})
+        assert [d.kind for d in doubts if d.kind == "repeats_disagree"] == kinds
+
+
+def throughput_of(count: int) -> Visited:
+    repeat = arrays(Visit("a", "c0001", 1), np.full(count, 10.0), window_s=1.0)
+    return reduce(replace(repeat, throughput_rps=float(count)), (50.0,))
+
+
+def test_a_run_resumed_with_uncommitted_changes_is_doubted() -> None:
+    entry = {"commit": {"sha": BEGAN, "dirty": True}}
+    (doubt,) = find(compared(in_run(resumed=[entry, entry])), "code_changed")
+    assert doubt.text.endswith("resumed with commit 0123456 and uncommitted changes")
+
+
+def test_of_what_was_left_out_only_the_first_clause_is_told() -> None:
+    error = "uv sync: ended with status 1 (gcc: a; b\nc); expected .venv-simd; correct it"
+    (doubt,) = find(compared(in_run(left_out={"seed": error})), "left_out")
+    assert doubt.text == "left out of the run (seed: uv sync: ended with status 1)"
 
 
 def test_a_service_that_others_run_is_no_other_load(tmp_path: Path) -> None:
