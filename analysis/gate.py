@@ -2,18 +2,20 @@
 Does a run keep a policy? One check for each rule, cell and limit.
 
 A limit is kept or broken when the whole 95 % interval lies on one side of it. An interval that
-straddles the limit decides nothing, and neither does a cell that is not there.
+straddles the limit decides nothing, and neither does a cell that is not there. Failed requests
+are counted, so a count over its limit fails whatever is doubted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from analysis.cells import THROUGHPUT, Cell, percentile_key
-from analysis.compare import Bound, Ratio, Value, ratio
+from analysis.checks import errors
+from analysis.compare import TOO_FEW_REPEATS, Bound, Ratio, Value, ratio
 from analysis.comparison import Comparison
 from analysis.latency import AnalysisError
-from analysis.policy import Policy, Rule, nearest
+from analysis.policy import Policy, Rule
 from analysis.words import (
     cells_phrase,
     duration,
@@ -22,6 +24,7 @@ from analysis.words import (
     ratio_interval,
     ratio_point,
 )
+from benchmarks import fields
 from benchmarks.record import clients_level, rate_level
 
 
@@ -58,39 +61,55 @@ def exit_status(checks: list[Check]) -> int:
 
 def run(comparison: Comparison, policy: Policy) -> list[Check]:
     return [
-        _doubted(check, comparison, policy, variant, level)
+        check
         for rule in policy.rule
         for variant in _variants(rule, comparison)
         for level in _levels(rule, comparison)
-        for check in _checks(rule, comparison, variant, level)
+        for check in _checks(rule, policy, comparison, variant, level)
     ]
 
 
 def _variants(rule: Rule, comparison: Comparison) -> tuple[str, ...]:
     plan = comparison.plan
+    # What the machine could not run was to be judged: silence about it would be a pass.
+    left_out = tuple(comparison.record.left_out)
     for name in rule.variants:
-        if name not in plan.variants:
-            raise AnalysisError(f"policy: no variant {name!r}; {nearest(name, plan.variants)}")
-    if not rule.variants and not plan.judged:
+        if name not in (*plan.variants, *left_out):
+            raise AnalysisError(fields.unknown("policy", "variant", name, plan.variants))
+    judged = (*plan.judged, *left_out)
+    if not rule.variants and not judged:
         raise AnalysisError(
             "policy: the record has no variant besides the reference; expected one to judge;"
             " name it in the rule's variants"
         )
-    return rule.variants or plan.judged
+    return rule.variants or judged
 
 
 def _levels(rule: Rule, comparison: Comparison) -> tuple[str, ...]:
-    named = (*map(clients_level, map(int, rule.clients)), *map(rate_level, rule.rates))
+    named = (*map(clients_level, rule.clients), *map(rate_level, rule.rates))
     levels = comparison.plan.levels
     for level in named:
         if level not in levels:
-            raise AnalysisError(f"policy: no level {level!r}; {nearest(level, levels)}")
+            raise AnalysisError(fields.unknown("policy", "level", level, levels))
     return named or levels
 
 
-def _checks(rule: Rule, comparison: Comparison, variant: str, level: str) -> Iterator[Check]:
+def _checks(
+    rule: Rule, policy: Policy, comparison: Comparison, variant: str, level: str
+) -> Iterator[Check]:
     place = cells_phrase([(variant, level)], comparison.plan.levels)
     cell = comparison.matrix.cells.get((variant, level), Cell(variant, level, ()))
+    for check in _estimates(rule, comparison, cell, place):
+        yield _doubted(check, comparison, policy.block_on, cell)
+    if rule.max_error_share is not None:
+        check = _errors(cell, place, rule.max_error_share)
+        # They were counted: no doubt makes them fewer, and the doubt `errors` is that same count.
+        others = [kind for kind in policy.block_on if kind != errors.__name__]
+        failed = check.outcome is Outcome.FAIL
+        yield check if failed else _doubted(check, comparison, others, cell)
+
+
+def _estimates(rule: Rule, comparison: Comparison, cell: Cell, place: str) -> Iterator[Check]:
     measures = [percentile_key(q) for q in rule.percentiles]
     if rule.max_ratio is not None:
         for measure in measures:
@@ -99,9 +118,7 @@ def _checks(rule: Rule, comparison: Comparison, variant: str, level: str) -> Ite
         yield _ratio(comparison, cell, THROUGHPUT, place, least=rule.min_throughput_ratio)
     if rule.max_ms is not None:
         for measure in measures:
-            yield _latency(cell, measure, place, rule.max_ms)
-    if rule.max_error_share is not None:
-        yield _errors(cell, place, rule.max_error_share)
+            yield _latency(comparison, cell, measure, place, rule.max_ms)
 
 
 def _ratio(
@@ -124,11 +141,18 @@ def _ratio(
         None,
     )
     if found is None:
-        return Check(Outcome.CANNOT_TELL, what, "it is the reference or its copy")
+        why = _left_out(comparison, cell) or "it is the reference or its copy"
+        return Check(Outcome.CANNOT_TELL, what, why)
     if found.ratio is None or len(found.ratio.blocks) < 2:
-        return Check(Outcome.CANNOT_TELL, what, found.reason)
+        fewest = comparison.matrix.too_few(found)
+        why = found.reason if fewest is None else f"{found.reason}, one has {fewest}"
+        return Check(Outcome.CANNOT_TELL, what, why)
     why = f"{ratio_point(found.ratio)} {ratio_interval(found.ratio)}"
     return Check(_side(found.ratio, least, most), what, why)
+
+
+def _left_out(comparison: Comparison, cell: Cell) -> str:
+    return "it was left out of the run" if cell.variant in comparison.record.left_out else ""
 
 
 def _side(found: Ratio, least: float, most: float) -> Outcome:
@@ -142,13 +166,16 @@ def _side(found: Ratio, least: float, most: float) -> Outcome:
     return Outcome.PASS if kept_above and kept_below else Outcome.CANNOT_TELL
 
 
-def _latency(cell: Cell, measure: str, place: str, most_ms: float) -> Check:
+def _latency(comparison: Comparison, cell: Cell, measure: str, place: str, most_ms: float) -> Check:
     """The interval over repeats, of the geometric mean: the ratio to the limit itself."""
     what = f"{measure_name(measure)} of {place} at most {duration(most_ms)}"
     values = [visit.value(measure) for visit in cell.visits]
     known = [value for value in values if value is not None]
-    if len(known) < 2 or len(known) < len(values):
-        return Check(Outcome.CANNOT_TELL, what, "too few requests or fewer than 2 repeats")
+    if len(known) < len(values):
+        why = f"{cell.lack(measure)}, one has {cell.fewest_requests}"
+        return Check(Outcome.CANNOT_TELL, what, why)
+    if len(known) < 2:
+        return Check(Outcome.CANNOT_TELL, what, _left_out(comparison, cell) or TOO_FEW_REPEATS)
     found = ratio([(value, Value(most_ms)) for value in known])
     assert found is not None
     low, high = duration(found.low * most_ms), duration(found.high * most_ms)
@@ -162,18 +189,16 @@ def _errors(cell: Cell, place: str, most: float) -> Check:
     what = f"failed requests of {place} at most {percent(most)}"
     issued = sum(sum(visit.counts.values()) for visit in cell.visits)
     if not issued:
-        return Check(Outcome.CANNOT_TELL, what, "no request was made")
+        return Check(Outcome.CANNOT_TELL, what, "no request was measured")
     failed = issued - sum(visit.counts["ok"] for visit in cell.visits)
     outcome = Outcome.PASS if failed <= most * issued else Outcome.FAIL
     return Check(outcome, what, f"{failed} of {issued} ({percent(failed / issued)})")
 
 
-def _doubted(
-    check: Check, comparison: Comparison, policy: Policy, variant: str, level: str
-) -> Check:
-    """A doubt that the policy names, of this cell or of the reference's, blocks the check."""
-    cells = {(variant, level), (comparison.plan.reference, level)}
+def _doubted(check: Check, comparison: Comparison, kinds: Collection[str], cell: Cell) -> Check:
+    """A doubt of these kinds, of this cell or of the reference's, blocks the check."""
+    cells = {(name, cell.level) for name in (cell.variant, comparison.plan.reference)}
     for doubt in comparison.doubts:
-        if doubt.kind in policy.block_on and (not doubt.cells or cells & set(doubt.cells)):
+        if doubt.kind in kinds and (not doubt.cells or cells & set(doubt.cells)):
             return Check(Outcome.CANNOT_TELL, check.what, f"{check.why}; doubt: {doubt.text}")
     return check

@@ -13,14 +13,14 @@ A gate's policy: a TOML file with the rules that a run must keep, as frozen data
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from analysis.doubts import KINDS
 from analysis.latency import AnalysisError
+from benchmarks import fields as checked
 
 LIMITS = ("max_ratio", "min_throughput_ratio", "max_ms", "max_error_share")
 ALL = "all"
@@ -56,86 +56,66 @@ def read(path: Path) -> Policy:
             " see benchmarks/policies for one"
         ) from error
     try:
-        data = tomllib.loads(text)
+        return _policy(str(path), tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise AnalysisError(f"{path}: not TOML ({error}); expected a policy; mend it") from error
-    return _policy(str(path), data)
+    except checked.CampaignError as error:  # a policy's values are checked like a campaign's
+        raise AnalysisError(str(error)) from error
 
 
 def _policy(where: str, data: Mapping[str, Any]) -> Policy:
-    _known(where, data, [field.name for field in fields(Policy)])
+    _known(where, data, POLICY_KEYS)
     rules = data.get("rule")
     if not isinstance(rules, list) or not rules:
         raise AnalysisError(f"{where}: no [[rule]]; expected at least one; add one with a limit")
+    reference = data.get("reference")
     return Policy(
         rule=tuple(_rule(f"{where}: rule {n}", rule) for n, rule in enumerate(rules, 1)),
-        reference=_text(f"{where}: reference", data.get("reference")),
+        reference=None if reference is None else checked.text(f"{where}: reference", reference),
         block_on=_kinds(f"{where}: block_on", data.get("block_on", [])),
     )
 
 
 def _rule(where: str, data: Any) -> Rule:
     if not isinstance(data, Mapping):
-        raise _wrong(where, data, "a table, [[rule]]")
-    _known(where, data, [field.name for field in fields(Rule)])
+        raise checked.wrong(where, data, "a table, [[rule]]")
+    _known(where, data, RULE_KEYS)
     if not any(limit in data for limit in LIMITS):
         raise AnalysisError(
             f"{where}: no limit; expected one of {', '.join(LIMITS)}; add the one that counts"
         )
-    values: dict[str, Any] = {name: _number(f"{where}: {name}", data, name) for name in LIMITS}
-    for name in ("clients", "rates", "percentiles"):
-        if name in data:
-            values[name] = tuple(_list(f"{where}: {name}", data[name], (int, float), "numbers"))
-    if "variants" in data:
-        values["variants"] = tuple(_list(f"{where}: variants", data["variants"], (str,), "names"))
-    return Rule(**values)
+    return Rule(**{key: RULE_KEYS[key](f"{where}: {key}", value) for key, value in data.items()})
 
 
-def _kinds(where: str, found: Any) -> tuple[str, ...]:
-    if found == ALL:
+def _names(where: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise checked.wrong(where, value, "a list with at least one name")
+    return tuple(checked.text(where, name) for name in value)
+
+
+def _kinds(where: str, value: Any) -> tuple[str, ...]:
+    if value == ALL:
         return KINDS
-    kinds = tuple(_list(where, found, (str,), f'kinds of doubt, or "{ALL}"', empty=True))
-    _known(where, dict.fromkeys(kinds), KINDS)
+    kinds = () if value == [] else _names(where, value)
+    _known(where, kinds, KINDS)
     return kinds
 
 
-def _number(where: str, data: Mapping[str, Any], name: str) -> float | None:
-    value = data.get(name)
-    if value is None:
-        return None
-    # A share of failed requests may be 0; a ratio or a time may not.
-    if type(value) not in (int, float) or value < 0 or (value == 0 and name != "max_error_share"):
-        raise _wrong(where, value, "a number above 0")
-    return float(value)
-
-
-def _text(where: str, value: Any) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise _wrong(where, value, "the name of a variant")
-    return value
-
-
-def _list(
-    where: str, value: Any, kinds: tuple[type, ...], what: str, *, empty: bool = False
-) -> Sequence[Any]:
-    if not isinstance(value, list) or not all(type(item) in kinds for item in value):
-        raise _wrong(where, value, f"a list of {what}")
-    if not value and not empty:
-        raise _wrong(where, value, f"a list of {what} that is not empty")
-    return value
-
-
-def _known(where: str, found: Mapping[str, Any], known: Sequence[str]) -> None:
+def _known(where: str, found: Iterable[str], known: Iterable[str]) -> None:
     for name in found:
         if name not in known:
-            raise AnalysisError(f"{where}: unknown {name!r}; {nearest(name, known)}")
+            raise AnalysisError(checked.unknown(where, "name", name, known))
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    advice = f"; did you mean {close[0]!r}?" if close else ""
-    return f"expected one of {', '.join(known)}{advice}"
-
-
-def _wrong(where: str, found: object, expected: str) -> AnalysisError:
-    return AnalysisError(f"{where}: found {found!r}; expected {expected}; change the value")
+_RATIO = checked.Number(float, 0.001, 1000)
+POLICY_KEYS = tuple(field.name for field in fields(Policy))
+RULE_KEYS: dict[str, Callable[[str, Any], Any]] = {
+    "variants": _names,
+    "clients": checked.Numbers(checked.Number(int, 1, 9999)),
+    "rates": checked.Numbers(checked.Number(float, 0.001, 9999)),
+    "percentiles": checked.Numbers(checked.Number(float, 1, 99.999)),
+    "max_ratio": _RATIO,
+    "min_throughput_ratio": _RATIO,
+    "max_ms": checked.Number(float, 0.001, 600_000),
+    "max_error_share": checked.Number(float, 0, 1),
+}

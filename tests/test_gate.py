@@ -12,7 +12,7 @@ from analysis.comparison import compare
 from analysis.gate import Check
 from analysis.latency import AnalysisError
 from analysis.policy import Policy, Rule
-from benchmarks.record import load
+from benchmarks.record import CELL, load
 from tests.records import Shape, campaign, with_cell, write
 
 ROOT = Path(__file__).parent.parent
@@ -145,6 +145,59 @@ def test_a_doubt_that_the_policy_names_blocks_the_check(
     assert ("doubt: the generator sent late" in check.why) is bool(status)
 
 
+@pytest.mark.parametrize("kind", ["errors", "generator_late"])
+def test_a_count_of_failures_fails_whatever_is_doubted(tmp_path: Path, kind: str) -> None:
+    path = write(tmp_path, with_cell(FASTER, "optimized", "c0008", errors=200, send_lag_ms=3))
+    rules = f"block_on = ['{kind}']\n[[rule]]\nmax_error_share = 0.01\nmax_ratio = 1.05\n"
+    status, (estimate, count) = checks(path, rules, tmp_path)
+    assert status == 1
+    assert (estimate.outcome, count.outcome) == ("CANNOT TELL", "FAIL")
+    assert count.why == "600 of 1200 (50%)"
+
+
+@pytest.mark.parametrize(("kind", "outcome"), [("errors", "PASS"), ("missing_repeats", None)])
+def test_a_count_within_its_limit_is_blocked_by_other_doubts_only(
+    tmp_path: Path, kind: str, outcome: str | None
+) -> None:
+    path = write(tmp_path, with_cell(FASTER, "optimized", "c0008", errors=20, repeats=2))
+    rules = f"block_on = ['{kind}']\n[[rule]]\nmax_error_share = 0.2\n"
+    _, (check,) = checks(path, rules, tmp_path)
+    assert check.outcome == (outcome or "CANNOT TELL")
+
+
+@pytest.mark.parametrize("variants", ["", 'variants = ["seed"]\n'])
+def test_2_for_a_variant_that_was_left_out(tmp_path: Path, variants: str) -> None:
+    """Not judged is not kept: the rule covers it, named or not."""
+    path = write(tmp_path, replace(FASTER, run={"left_out": {"seed": "pillow-simd needs AVX2"}}))
+    rules = f"[[rule]]\n{variants}max_ratio = 1.05\nmax_ms = 100\nmax_error_share = 0.5\n"
+    status, found = checks(path, rules, tmp_path)
+    assert status == 2
+    lacking = [check for check in found if "seed" in check.what]
+    assert [check.outcome for check in lacking] == ["CANNOT TELL"] * 3
+    assert lacking[0].why == lacking[1].why == "it was left out of the run"
+
+
+def test_too_few_requests_are_told_with_their_count(faster: Path, tmp_path: Path) -> None:
+    rules = "[[rule]]\npercentiles = [99.9]\nmax_ratio = 1.05\nmax_ms = 30\n"
+    _, found = checks(faster, rules, tmp_path)
+    reason = "P99.9 needs 3688 requests in each repeat, one has 400"
+    assert [check.why for check in found] == [reason, reason]
+
+
+def test_2_for_a_mistake_that_nobody_expected(tmp_path: Path) -> None:
+    """Python would end with 1, which is a regression."""
+    path = write(tmp_path, FASTER)
+    for file in path.rglob(CELL):
+        file.write_text('{"format": 1, "machine": "a text"}')
+    file = tmp_path / "policy.toml"
+    file.write_text("[[rule]]\nmax_ms = 1\n")
+    program = Path(sys.executable).with_name("windtunnel")
+    arguments = [str(program), "gate", str(path), "--policy", str(file)]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "AttributeError" in done.stderr
+
+
 def test_the_example_policy_is_read(faster: Path) -> None:
     found = policy.read(ROOT / "benchmarks/policies/example.toml")
     assert found.rule[0].max_ratio == 1.05
@@ -162,17 +215,27 @@ def test_a_policy_becomes_what_it_says(tmp_path: Path) -> None:
     [
         ("", r"no \[\[rule\]\]"),
         ("[[rule]]\n", "no limit; expected one of max_ratio"),
-        ("[[rule]]\nmax_ration = 1\n", "rule 1: unknown 'max_ration'.*did you mean 'max_ratio'"),
-        ("rules = 1\n", "unknown 'rules'.*did you mean 'rule'"),
-        ("[[rule]]\nmax_ratio = '1.05'\n", "max_ratio: found '1.05'; expected a number above 0"),
-        ("[[rule]]\nmax_ratio = 0\n", "expected a number above 0"),
-        ("[[rule]]\nmax_ms = true\n", "found True"),
-        ("[[rule]]\nmax_ms = 1\nclients = 8\n", "clients: found 8; expected a list of numbers"),
-        ("[[rule]]\nmax_ms = 1\nvariants = []\n", "not empty"),
-        ("block_on = ['stale']\n[[rule]]\nmax_ms = 1\n", "unknown 'stale'.*did you mean 'steal'"),
+        (
+            "[[rule]]\nmax_ration = 1\n",
+            "rule 1: unknown name 'max_ration'.*did you mean 'max_ratio'",
+        ),
+        ("rules = 1\n", "unknown name 'rules'.*did you mean 'rule'"),
+        ("[[rule]]\nmax_ratio = '1.05'\n", "max_ratio is '1.05'; expected a number from 0.001"),
+        ("[[rule]]\nmax_ratio = 0\n", "expected a number from 0.001"),
+        ("[[rule]]\nmax_ratio = inf\n", "max_ratio is inf; expected a number"),
+        ("[[rule]]\nmax_ms = nan\n", "max_ms is nan; expected a number"),
+        ("[[rule]]\nmax_ms = true\n", "max_ms is True"),
+        ("[[rule]]\nmax_error_share = 5\n", "max_error_share is 5; expected a number from 0 to 1"),
+        ("[[rule]]\nmax_ms = 1\nclients = 8\n", "clients is 8; expected a list with"),
+        ("[[rule]]\nmax_ms = 1\nclients = [8.5]\n", "clients is 8.5; expected a whole number"),
+        ("[[rule]]\nmax_ms = 1\npercentiles = [100]\n", "percentiles is 100; expected a number"),
+        ("[[rule]]\nmax_ms = 1\nvariants = []\n", "variants is .*at least one name"),
+        ("[[rule]]\nmax_ms = 1\nvariants = [1]\n", "variants is 1; expected a text"),
+        ("block_on = ['stale']\n[[rule]]\nmax_ms = 1\n", "'stale'.*did you mean 'steal'"),
+        ("block_on = 1\n[[rule]]\nmax_ms = 1\n", "block_on is 1; expected a list"),
         ("[[rule]\n", "not TOML"),
         ("rule = [1]\n", "expected a table"),
-        ("reference = 1\n[[rule]]\nmax_ms = 1\n", "reference: found 1"),
+        ("reference = 1\n[[rule]]\nmax_ms = 1\n", "reference is 1; expected a text"),
     ],
 )
 def test_a_policy_with_a_mistake_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -186,7 +249,7 @@ def test_a_policy_with_a_mistake_is_refused(tmp_path: Path, text: str, message: 
     ("rules", "message"),
     [
         ('[[rule]]\nvariants = ["optimised"]\nmax_ms = 1\n', "did you mean 'optimized'?"),
-        ("[[rule]]\nclients = [9]\nmax_ms = 1\n", "no level 'c0009'"),
+        ("[[rule]]\nclients = [9]\nmax_ms = 1\n", "unknown level 'c0009'"),
         ('reference = "main"\n[[rule]]\nmax_ms = 1\n', "reference: found 'main'"),
     ],
 )
