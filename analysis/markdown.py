@@ -12,7 +12,6 @@ from analysis.terminal import doubt_line, legend, role, setting, shown
 from analysis.words import (
     MISSING,
     floor_text,
-    level_title,
     machine,
     measure_header,
     measure_name,
@@ -21,6 +20,7 @@ from analysis.words import (
     ratio_interval,
     ratio_point,
 )
+from benchmarks.record import level_title
 
 
 def text(comparison: Comparison) -> str:

@@ -22,7 +22,6 @@ from analysis.summary import sentences, undecided
 from analysis.words import (
     cells_phrase,
     floor_text,
-    level_title,
     machine,
     measure_header,
     measure_name,
@@ -32,6 +31,7 @@ from analysis.words import (
     ratio_interval,
     ratio_point,
 )
+from benchmarks.record import level_title
 
 STYLES = {
     Verdict.FASTER: "bold green",
@@ -84,6 +84,7 @@ def setting(comparison: Comparison) -> str:
     repeats = f"{record.repeats} repeat{'s' if record.repeats != 1 else ''}"
     if campaign.get("duration_s"):
         repeats += f" of {campaign['duration_s']:g} s"
+        repeats += " or more" if campaign.get("min_requests") else ""
     sha = (record.run.get("commit") or {}).get("sha")
     facts = [repeats, record.status, f"commit {sha[:7]}" if sha else None]
     return plain(f"{', '.join(filter(None, what))}: {', '.join(filter(None, facts))}")
@@ -115,9 +116,8 @@ def doubt_line(doubt: Doubt, comparison: Comparison) -> str:
 
 
 def legend(comparison: Comparison) -> str:
-    reference = plain(comparison.plan.reference)
     return (
-        f"ratio = variant / {reference}, block by block, with its 95 % interval: below 1 is less"
+        f"ratio = variant / {plain(comparison.plan.reference)}, block by block, with its 95 % interval: below 1 is less"
         " time; of req/s, above 1 is more answers. noise floor = how far two copies of"
         f" {plain(comparison.plan.original)} may differ."
         f" same = surely within {percent(comparison.plan.margin)}. - = too few requests."

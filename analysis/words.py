@@ -8,6 +8,7 @@ from typing import Any
 
 from analysis.cells import THROUGHPUT
 from analysis.compare import Bound, Ratio, Value
+from benchmarks.record import level_title
 
 MISSING = "-"
 
@@ -79,13 +80,6 @@ def measure_header(measure: str) -> str:
 def load_of(level: str) -> tuple[str, float]:
     """`c0008` is ("clients", 8), `q0050` ("rate", 50)."""
     return ("clients" if level.startswith("c") else "rate"), float(level[1:])
-
-
-def level_title(level: str) -> str:
-    kind, load = load_of(level)
-    if kind == "rate":
-        return f"{load:g} requests/s"
-    return "1 client" if load == 1 else f"{load:g} clients"
 
 
 def levels_phrase(levels: Sequence[str], every: Sequence[str] = ()) -> str:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from inspect import signature
 from io import StringIO
 from pathlib import Path
 
@@ -20,14 +21,13 @@ from analysis.latency import AnalysisError
 from analysis.summary import sentences, undecided
 from analysis.words import (
     cells_phrase,
-    level_title,
     levels_phrase,
     measured,
     number,
     ratio_interval,
     ratio_point,
 )
-from benchmarks.record import load
+from benchmarks.record import RESULTS, Record, level_title, load
 from tests.records import Shape, campaign, with_cell, write
 
 ROOT = Path(__file__).parent.parent
@@ -116,9 +116,39 @@ def test_the_answer_is_one_sentence_a_variant(comparison: Comparison) -> None:
 def test_what_is_not_decided_says_why_and_what_would_settle_it(comparison: Comparison) -> None:
     lines = list(undecided(comparison))
     assert lines
-    assert all(line.startswith("seed, ") for line in lines)
     assert any("the interval includes 1" in line for line in lines)
-    assert all("would" in line or "raise timeout_s" in line for line in lines)
+    advice = ("repeats would", "100 repeats to", "take more repeats", "raise timeout_s")
+    assert all(any(a in line for a in (*advice, "measure for longer")) for line in lines)
+    # 200 requests have no P99 at all: not decided either, and said once for both levels.
+    assert (
+        "seed, P99 at every level: P99 needs 368 requests in each repeat; one repeat has 200:"
+        " measure for longer"
+    ) in lines
+
+
+def test_what_was_not_measured_is_not_decided(tmp_path: Path) -> None:
+    plan = campaign({"baseline": QUIET, "optimized": QUIET}, ("c0001",))
+    comparison = compare(load(write(tmp_path, with_cell(plan, "optimized", "c0001", repeats=0))))
+    assert sentences(comparison) == [
+        "optimized could not be compared with baseline: optimized was not measured."
+    ]
+    (line,) = undecided(comparison)
+    assert "P50, P95, P99 and req/s with 1 client: optimized was not measured;" in line
+    assert json.loads(render(comparison, Format.json))["undecided"] == [line]
+
+
+def test_two_that_both_gave_up_say_so(tmp_path: Path) -> None:
+    shape = replace(QUIET, timeouts=40)
+    plan = campaign({"baseline": shape, "optimized": shape}, ("c0001",))
+    lines = list(undecided(compare(load(write(tmp_path, plan)), percentiles=[95])))
+    assert any("P95 with 1 client: both sides gave requests up" in line for line in lines)
+
+
+def test_repeats_that_were_extended_are_said_to_last_longer(path: Path) -> None:
+    record = load(path)
+    assert "3 repeats of 10 s, " in terminal.setting(compare(record))
+    extended = {**record.run, "campaign": {**record.campaign, "min_requests": 100}}
+    assert "3 repeats of 10 s or more, " in terminal.setting(compare(Record(path, extended)))
 
 
 def test_all_formats_carry_the_same_verdicts(comparison: Comparison) -> None:
@@ -251,15 +281,22 @@ def test_the_command_prints_to_a_pipe_without_colours(path: Path) -> None:
 
 
 def test_the_default_record_is_the_newest_of_the_results() -> None:
-    assert Path("benchmarks/results") == commands.RESULTS
+    """The same folder that `windtunnel run` writes to, wherever it is called."""
+    default = signature(commands.compare_command).parameters["record"].default
+    assert default == RESULTS == ROOT / "benchmarks/results"
 
 
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def test_paths_below_the_working_directory_are_short(path: Path) -> None:
+    done = run("compare", str(path), "--percentile", "50", cwd=path.parent)
+    assert done.stdout.rstrip().splitlines()[-1] == f"record: {path.name}"
+
+
+def run(*arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
     program = Path(sys.executable).with_name("windtunnel")
     environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm-256color"}
     return subprocess.run(
         [str(program), *arguments],
-        cwd=ROOT,
+        cwd=cwd,
         env=environment,
         capture_output=True,
         text=True,
