@@ -187,8 +187,8 @@ def _repeats(campaign: Campaign, visits: list[Visit]) -> str:
         count = f"{len(visits)}: {campaign.repeats} of each of {cells}"
     time = f"{campaign.duration_s:g} s"
     if campaign.min_requests:
-        time += f" or more, until it has {campaign.min_requests} requests,"
-    return f"{count}; each takes {time} after {campaign.warmup_s:g} s of warm-up"
+        time += f" or more ({campaign.min_requests} requests)"
+    return f"{count}; each of {time} after {campaign.warmup_s:g} s of warm-up"
 
 
 def duration(seconds: float) -> str:

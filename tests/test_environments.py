@@ -117,10 +117,10 @@ def test_the_plan_counts_what_is_left_to_measure(tmp_path: Path) -> None:
     visits = [visit for visit in campaign.order(1) if visit.variant != "simd"]
     whole = plan.describe(campaign, visits, pinning)
     assert "plain, plain.aa (a second copy of plain, which shows the noise)\n" in whole
-    assert "repeats   6: 3 of each of 2 cells; each takes 10 s or more, until it has 72" in whole
+    assert "repeats   6: 3 of each of 2 cells; each of 10 s or more (72 requests) after" in whole
     assert "takes     at least" in whole
     rest = plan.describe(campaign, [v for v in visits if v.repeat == 3][:1], pinning)
-    assert "repeats   1; each takes" in rest
+    assert "repeats   1; each of 10 s" in rest
 
 
 def test_a_campaign_without_images_is_refused(tmp_path: Path) -> None:

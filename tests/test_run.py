@@ -155,7 +155,7 @@ def test_visits_are_made_in_the_recorded_order_and_say_what_they_used(tmp_path: 
 
 def test_the_plan_can_be_seen_before(tmp_path: Path) -> None:
     done = run(tmp_path / "results", "--dry-run", campaign(tmp_path), "--only", "two")
-    assert "4: 2 of each of 2 cells; each takes 0.3 s after 0.1 s of warm-up" in done.stdout
+    assert "4: 2 of each of 2 cells; each of 0.3 s after 0.1 s of warm-up" in done.stdout
     assert not (tmp_path / "results").exists()
 
 
