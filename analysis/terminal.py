@@ -118,8 +118,8 @@ def doubt_line(doubt: Doubt, comparison: Comparison) -> str:
 def legend(comparison: Comparison) -> str:
     return (
         f"ratio = variant / {plain(comparison.plan.reference)}, block by block, with its 95 %"
-        " interval: below 1 is less time; of req/s, above 1 is more answers. noise floor = how far two copies of"
-        f" {plain(comparison.plan.original)} may differ."
+        " interval: below 1 is less time; of req/s, above 1 is more answers."
+        f" noise floor = how far two copies of {plain(comparison.plan.original)} may differ."
         f" same = surely within {percent(comparison.plan.margin)}. - = too few requests."
     )
 
