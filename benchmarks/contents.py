@@ -1,5 +1,5 @@
 """
-Whether run.json holds what a run writes, down to the elements of its lists.
+Whether run.json and cell.json hold what a run writes, down to the elements of their lists.
 
 A file that was edited by hand, or damaged, is refused with a sentence that names the key; otherwise
 the first module that trusts it would end with a traceback.
@@ -30,6 +30,18 @@ def problem(run: dict[str, Any]) -> str | None:
                 return _said(key, value, expected)
     strange = next((visit for visit in run["order"] if not _is_visit(visit)), None)
     return None if strange is None else _said("order", strange, "[variant, level, repeat]")
+
+
+def cell_problem(cell: dict[str, Any]) -> str | None:
+    """The same of a cell.json, of which the analysis reads three tables."""
+    for key in ("generator", "machine", "service"):
+        if not isinstance(cell.get(key), dict) and (key != "service" or cell.get(key) is not None):
+            return _said(key, cell.get(key), "a table")
+    instrument = cell["generator"].get("instrument")
+    for key, table in (("generator.instrument", instrument), ("machine", cell["machine"])):
+        if not _table_of(lambda value: value is None or _is_number(value))(table):
+            return _said(key, table, "a table of numbers")
+    return None
 
 
 def _said(key: str, value: object, expected: str) -> str:

@@ -166,7 +166,11 @@ class Record:
         """What cell.json says about a visit."""
         path = self._file(visit, CELL)
         again = f"`windtunnel run --resume {shown(self.path)}`"
-        return read_json(path, f"delete {shown(path.parent)}, then {again}")
+        remedy = f"delete {shown(path.parent)}, then {again}"
+        cell = read_json(path, remedy)
+        if problem := contents.cell_problem(cell):
+            raise RecordError(f"{shown(path)}: {problem}; {remedy}")
+        return cell
 
     def _has(self, visit: Visit) -> bool:
         folder = self.path / visit.folder

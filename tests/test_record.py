@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -49,10 +50,13 @@ def folder(results: Path, name: str = "20261123T100000Z-00ff00", campaign: str =
     return path
 
 
+CELL = {"format": 1, "generator": {"instrument": {}}, "machine": {}, "service": None}
+
+
 def complete(path: Path, visit: Visit) -> None:
     recorder = Recorder(path)
     (recorder.begin(visit) / "samples.parquet").write_bytes(b"PAR1")
-    recorder.commit(visit, {"format": 1, "variant": visit.variant})
+    recorder.commit(visit, CELL | {"variant": visit.variant})
     recorder.close()
 
 
@@ -67,7 +71,7 @@ def test_a_record_says_what_was_planned_and_what_is_there(tmp_path: Path) -> Non
     assert (found.repeats, found.margin, found.status) == (2, 0.1, "running")
     assert found.completed() == [SECOND]
     assert found.missing() == [FIRST, THIRD]
-    assert found.facts(SECOND) == {"format": 1, "variant": "a"}
+    assert found.facts(SECOND) == CELL | {"variant": "a"}
     assert found.samples(SECOND) == path / "cells/a/c0008/r01/samples.parquet"
     with pytest.raises(RecordError, match="--resume"):
         found.samples(FIRST)
@@ -220,6 +224,23 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path: Path) -> None:
         write_json(tmp_path / "run.json", {"format": 2})
     assert json.loads((tmp_path / "run.json").read_text()) == {"format": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ({"generator": []}, "'generator' holds"),
+        ({"generator": {"instrument": {"cpu_s": "much"}}}, "'generator.instrument' holds"),
+        ({"machine": {"busy_share": [1]}}, "'machine' holds"),
+        ({"service": 3}, "'service' holds 3; expected a table"),
+    ],
+)
+def test_a_cell_of_other_things_is_refused(tmp_path: Path, damage: Any, said: str) -> None:
+    path = folder(tmp_path)
+    (path / FIRST.folder).mkdir(parents=True)
+    (path / FIRST.folder / "cell.json").write_text(json.dumps(CELL | damage))
+    with pytest.raises(RecordError, match=re.escape(said)):
+        record.load(path).facts(FIRST)
 
 
 def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
