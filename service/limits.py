@@ -57,6 +57,10 @@ class Refusal(Exception):
         self.message = message
         self.status = STATUS[code]
 
+    def fresh(self) -> "Refusal":
+        """The same without a traceback: its frames hold the upload, and whoever holds it them."""
+        return Refusal(self.code, self.message)
+
     def body(self) -> dict[str, Any]:
         return {"error": {"code": self.code, "message": self.message}}
 
@@ -68,6 +72,10 @@ class Refusal(Exception):
         if self.code == "too_many_requests":
             headers["retry-after"] = str(RETRY_AFTER_S)
         return headers
+
+
+def internal() -> Refusal:
+    return Refusal("internal", "the service failed on this request; see its log")
 
 
 async def refuse(send: Send, refusal: Refusal) -> None:
@@ -125,14 +133,12 @@ class Guard:
         try:
             await self.app(scope, body.receive, passed_on)
         except Refusal as error:
-            refusal = error
+            refusal = error.fresh()
         except Exception:
-            if body.disconnected:
-                # Nobody will read this; the middleware around us wants an answer all the same.
-                refusal = Refusal("body_incomplete", "the client left before the end of the body")
-            else:
+            refusal = body.fault()
+            if not body.disconnected:
                 log.exception("%s %r failed", scope["method"], scope["path"][:200])
-                refusal = Refusal("internal", "the service failed on this request; see its log")
+        del scope[BODY]  # it knows the server's side of the request, which knows the scope
         refusal = body.refusal or refusal
         if refusal is not None and not started:
             await refuse(send, refusal)
@@ -178,8 +184,15 @@ class Body:
         self.received_bytes += len(piece)
         if self.received_bytes > self.guard.max_bytes:
             self.refusal = self.guard.too_large()
-            raise self.refusal
+            raise self.refusal.fresh()
         return piece
+
+    def fault(self) -> Refusal:
+        """What an error comes to that is no refusal."""
+        if self.disconnected:
+            # Nobody will read this; the middleware around us wants an answer all the same.
+            return Refusal("body_incomplete", "the client left before the end of the body")
+        return internal()
 
     def late(self) -> Refusal:
         self.refusal = Refusal(
@@ -199,7 +212,7 @@ class Body:
         except asyncio.CancelledError:
             if self.refusal is None or task.uncancel() > 0:
                 raise  # somebody else has cancelled us
-            raise self.refusal from None
+            raise self.refusal.fresh() from None
         finally:
             timer.cancel()
         return b"".join(pieces)
@@ -214,7 +227,7 @@ class Body:
             async with asyncio.timeout_at(self.deadline):
                 return await self.source()
         except TimeoutError:
-            raise self.late() from None
+            raise self.late().fresh() from None
 
 
 def declared_bytes(scope: Scope) -> int:

@@ -100,15 +100,22 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.tracks: dict[str, Track] = {"A": TrackA(settings), "null": TrackNull()}
-        # It gives a job to a thread that is idle before it starts another: a warm one.
         self.executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="slot")
         self.warm = False
 
     def warm_up(self) -> None:
-        """Run a real inference of each model, so that no client pays for the first one."""
+        """Run a real inference of each model on each thread: no client pays for a first one."""
         picture = (Path(__file__).parent / "model" / "warm-up.jpg").read_bytes()
-        for model in detection.SIZES:
-            self.executor.submit(self.tracks["A"].answer, model, picture, Clock()).result()
+        all_here = threading.Barrier(self.settings.threads)
+
+        def on_each_thread() -> None:
+            all_here.wait()
+            for model in detection.SIZES:
+                self.tracks["A"].answer(model, picture, Clock())
+
+        jobs = [self.executor.submit(on_each_thread) for _ in range(self.settings.threads)]
+        for job in jobs:
+            job.result()
         self.warm = True
 
     def track(self, wanted: str | None) -> Track:
@@ -154,24 +161,38 @@ class Worker:
         all of that runs with the caches full of an inference.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-        def work() -> None:
-            clock.taken()
-            try:
-                found = track.answer(model, data, clock)
-            except BaseException as error:
-                hand_back(future, error)
-            else:
-                hand_back(future, found)
-
-        self.executor.submit(work)
-        return await future
+        self.executor.submit(work, future, track, model, data, clock)
+        try:
+            return await future
+        finally:
+            # An error holds this frame, and the future holds the error.
+            del future
 
 
-def hand_back(future: asyncio.Future[Answer], result: Answer | BaseException) -> None:
+def work(
+    future: asyncio.Future[Answer], track: Track, model: str, data: bytes, clock: Clock
+) -> None:
+    """A request's turn on a thread."""
+    clock.taken()
+    result = outcome(track, model, data, clock)
     # A loop that is closed was stopped with requests in it: nobody waits.
     with suppress(RuntimeError):
         future.get_loop().call_soon_threadsafe(settle, future, result)
+
+
+def outcome(track: Track, model: str, data: bytes, clock: Clock) -> Answer | BaseException:
+    """
+    An answer or an error, in a frame that does not know the future it goes to.
+
+    A cycle of the two would keep the upload and what the decoder made of it in memory until
+    the garbage collector comes by.
+    """
+    try:
+        return track.answer(model, data, clock)
+    except Refusal as error:
+        return error.fresh()
+    except BaseException as error:
+        return error
 
 
 def settle(future: asyncio.Future[Answer], result: Answer | BaseException) -> None:
