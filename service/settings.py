@@ -91,7 +91,7 @@ def preset(name: str, cpus: int) -> dict[str, Any]:
         "keep_alive_s": 75,
         "admission": 512,
         "max_bytes": 50 * 2**20,
-        "max_pixels": 40_000_000,
+        "max_pixels": 25_000_000,
         "max_images": 16,
         "receive_timeout_s": 30.0,
         "slow_ms": 100.0,
