@@ -6,7 +6,6 @@ reads the body as it is and finds the one picture in it; whatever is not the pla
 one file goes to the same library that `form` uses.
 """
 
-import asyncio
 import re
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -20,7 +19,7 @@ from starlette.datastructures import UploadFile as FormFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from service import detection, health
+from service import detection
 from service.limits import BODY, App, Body, Message, Receive, Refusal, Scope, Send
 from service.settings import Settings
 from service.telemetry import CLOCK
@@ -28,9 +27,8 @@ from service.tracks import Answer, Worker
 
 BOUNDARY = re.compile(rb"multipart/form-data; ?boundary=([0-9A-Za-z'()+_,./:=?-]{1,70})", re.I)
 PART_HEAD = re.compile(
-    rb'content-disposition: form-data; name="image"; filename="[^"\\\r\n]*"'
-    rb"(?:\r\ncontent-type: [^\r\n]*)?",
-    re.I,
+    rb'(?i:content-disposition): form-data; name="image"; filename="[^"\\\r\n]*"'
+    rb"(?:\r\n(?i:content-type): [^\r\n]*)?"
 )
 # A sane part head is some 100 bytes; a longer one is for the library to judge.
 MAX_PART_HEAD_BYTES = 1024
@@ -60,7 +58,12 @@ def is_form(request: Request) -> bool:
         return True
     if kind.lower().startswith(("image/", "application/octet-stream")):
         return False
-    raise Refusal(
+    raise type_unknown(request)
+
+
+def type_unknown(request: Request) -> Refusal:
+    kind = request.headers.get("content-type", "")
+    return Refusal(
         "body_type_unknown",
         f"found Content-Type {kind[:80]!r}; send multipart/form-data with a field 'image', or the "
         "bytes of the picture as image/jpeg, image/png or image/webp",
@@ -72,13 +75,13 @@ async def pictures(request: Request) -> list[bytes]:
     if not is_form(request):
         return [await request.body()]
     try:
-        form = await request.form()
+        async with request.form() as form:
+            values = form.getlist("image")
+            if not values or not all(isinstance(value, FormFile) for value in values):
+                raise missing()
+            return [await value.read() for value in values if isinstance(value, FormFile)]
     except HTTPException as error:  # what Starlette makes of a parser's complaint
         raise Refusal("form_broken", str(error.detail)) from error
-    values = form.getlist("image")
-    if not values or not all(isinstance(value, FormFile) for value in values):
-        raise missing()
-    return [await value.read() for value in values if isinstance(value, FormFile)]
 
 
 def only_part(content_type: bytes, body: bytes) -> bytes | None:
@@ -112,6 +115,13 @@ def missing() -> Refusal:
     return Refusal("image_missing", "the form has no file in a field named 'image'")
 
 
+def no_file(request: Request) -> Refusal:
+    """What is wrong with a field `image` that is no file: the field, or the kind of form."""
+    kind = request.headers.get("content-type", "")
+    multipart = kind.lower().startswith("multipart/form-data")
+    return missing() if multipart else type_unknown(request)
+
+
 def known_model(model: str) -> str:
     if model not in detection.SIZES:
         names = ", ".join(detection.SIZES)
@@ -119,8 +129,10 @@ def known_model(model: str) -> str:
     return model
 
 
+Encoder = Callable[[Answer], Response]
+
 # FastAPI does for a dict what the first two do, with its default response class.
-ENCODERS: dict[str, Callable[[Answer], Response]] = {
+ENCODERS: dict[str, Encoder] = {
     "stdlib": lambda answer: JSONResponse(jsonable_encoder(answer)),
     "orjson_response": lambda answer: ORJSONResponse(jsonable_encoder(answer)),
     "bytes": lambda answer: Response(orjson.dumps(answer), media_type="application/json"),
@@ -136,9 +148,10 @@ class Direct:
     path stays for the API's description.
     """
 
-    def __init__(self, app: App, settings: Settings, worker: Worker) -> None:
+    def __init__(self, app: App, encode: Encoder, worker: Worker) -> None:
         self.app = app
-        self.json = settings.json
+        self.encode = encode
+        self.as_bytes = encode is ENCODERS["bytes"]
         self.worker = worker
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,11 +172,12 @@ class Direct:
         if data is None:
             # With an app in its scope, the library's complaints are HTTP errors.
             data = only(await pictures(Request({**scope, "app": self.app}, once(body))))
+        del body  # a form's is as large again as the picture in it
         answer = await self.worker.one(track, model, data, scope[CLOCK])
-        if self.json == "bytes":
+        if self.as_bytes:
             await send_json(send, orjson.dumps(answer))
         else:
-            await ENCODERS[self.json](answer)(scope, receive, send)
+            await self.encode(answer)(scope, receive, send)
 
 
 async def send_json(send: Send, body: bytes) -> None:
@@ -203,13 +217,13 @@ def query_track(query: bytes) -> str | None:
     return QueryParams(query).get("track") if query else None
 
 
-def predictions(settings: Settings, worker: Worker) -> APIRouter:
+def predictions(settings: Settings, encoder: Encoder, worker: Worker) -> APIRouter:
     """The two endpoints under test, in the form that the settings ask for."""
     router = APIRouter()
-    direct_json = settings.json == "bytes"
+    as_bytes = encoder is ENCODERS["bytes"]
 
     def encode(answer: Answer) -> Any:
-        return ENCODERS["bytes"](answer) if direct_json else answer
+        return encoder(answer) if as_bytes else answer
 
     async def predict(request: Request, model: str, image: Files = None) -> Any:
         known_model(model)
@@ -241,44 +255,3 @@ def predictions(settings: Settings, worker: Worker) -> APIRouter:
     router.add_api_route("/predict/{model}", predict, name="predict", **described)
     router.add_api_route("/predict/{model}/batch", batch, name="predict_batch", **described)
     return router
-
-
-def facts(worker: Worker) -> APIRouter:
-    """What the service says about itself."""
-    router = APIRouter()
-
-    @router.get("/livez")
-    async def livez() -> dict[str, str]:
-        return {"status": "alive"}
-
-    @router.get("/readyz")
-    async def readyz(request: Request) -> dict[str, str]:
-        if not request.app.state.ready():
-            raise Refusal("not_ready", "not every worker has run a real inference yet")
-        return {"status": "ready"}
-
-    @router.get("/models", response_model=None)
-    async def models() -> dict[str, Any]:
-        return {"models": [describe(model) for model in detection.SIZES], "tracks": tracks(worker)}
-
-    @router.get("/health", response_model=None)
-    async def get_health(request: Request) -> dict[str, Any]:
-        # From a thread: asking a GPU about itself may take milliseconds.
-        loop = asyncio.get_running_loop()
-        return await asyncio.to_thread(health.report, request.app, worker, loop)
-
-    return router
-
-
-def describe(model: str) -> dict[str, Any]:
-    return {
-        "name": model,
-        "network": "NanoDet-g",
-        "input_size": detection.SIZES[model],
-        "labels": list(detection.LABELS),
-        "path": f"/predict/{model}",
-    }
-
-
-def tracks(worker: Worker) -> dict[str, str]:
-    return {name: track.engine for name, track in worker.tracks.items()}

@@ -17,8 +17,8 @@ from fastapi.responses import JSONResponse, ORJSONResponse
 from starlette.exceptions import HTTPException
 from uvicorn.config import STARTUP_FAILURE
 
-from service import api, imaging
-from service.limits import App, Guard, Refusal
+from service import api, facts, imaging
+from service.limits import BODY, App, Guard, Refusal, internal
 from service.settings import Settings, read
 from service.telemetry import Timing, decorated
 from service.tracks import Worker
@@ -46,10 +46,12 @@ def create_app(worker: Worker) -> App:
     if settings.middleware == "asgi":
         inner: App = app
         if settings.upload == "direct":
-            inner = api.Direct(inner, settings, worker)
-        return Timing(Guard(inner, **limits(settings)), settings.slow_ms)
+            inner = api.Direct(inner, app.state.encode, worker)
+        outermost: App = Timing(Guard(inner, **limits(settings)), settings.slow_ms)
+        app.state.outermost = outermost
+        return outermost
     if settings.upload == "direct":
-        app.add_middleware(api.Direct, settings=settings, worker=worker)
+        app.add_middleware(api.Direct, encode=app.state.encode, worker=worker)
     app.add_middleware(Guard, **limits(settings))
     app.middleware("http")(decorated(settings.slow_ms))
     return app
@@ -72,14 +74,16 @@ def api_app(worker: Worker) -> FastAPI:
         default_response_class=response_class(settings),
     )
     app.state.worker = worker
-    app.state.json = settings.json
-    app.state.upload = settings.upload
+    app.state.outermost = app
+    app.state.encode = api.ENCODERS[settings.json]
     app.state.ready = readiness(worker)
     app.add_exception_handler(Refusal, on_refusal)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_validation_error)
-    app.include_router(api.predictions(settings, worker))
-    app.include_router(api.facts(worker))
+    # Starlette raises the error again after this answer, and the guard logs it.
+    app.add_exception_handler(Exception, on_fault)
+    app.include_router(api.predictions(settings, app.state.encode, worker))
+    app.include_router(facts.routes(worker))
     return app
 
 
@@ -140,10 +144,15 @@ async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
 async def on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     if any("image" in problem["loc"] for problem in error.errors()):
-        return await on_refusal(request, api.missing())
+        return await on_refusal(request, api.no_file(request))
     first: Any = error.errors()[0]
     where = ".".join(str(step) for step in first["loc"])
     return await on_refusal(request, Refusal("request_not_valid", f"{where}: {first['msg']}"))
+
+
+async def on_fault(request: Request, error: Exception) -> JSONResponse:
+    body = request.scope.get(BODY)
+    return await on_refusal(request, body.fault() if body else internal())
 
 
 def die_with_parent(settings: Settings) -> None:
@@ -161,7 +170,7 @@ def create() -> App:
         worker = Worker(settings)
         worker.warm_up()
     except Exception as error:
-        log.error("the worker cannot start: %s", str(error).splitlines()[0])
+        log.error("the worker cannot start: %s", (str(error) or repr(error)).splitlines()[0])
         # With this status uvicorn's supervisor stops too, instead of trying for ever.
         sys.exit(STARTUP_FAILURE)
     return create_app(worker)

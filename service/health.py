@@ -16,10 +16,11 @@ import onnxruntime
 import psutil
 import pynvml
 from fastapi import FastAPI
+from fastapi.responses import ORJSONResponse
 from PIL import features
 from starlette.middleware.base import BaseHTTPMiddleware
 
-from service import detection, imaging
+from service import api, detection, imaging
 from service.settings import cores
 from service.tracks import Worker
 
@@ -32,11 +33,15 @@ def report(app: FastAPI, worker: Worker, loop: asyncio.AbstractEventLoop) -> dic
         "status": "healthy",
         "pid": os.getpid(),
         "track": worker.settings.track,
-        "memory": {"rss_bytes": PROCESS.memory_info().rss, "machine_available_bytes": available()},
-        # Since the last time somebody asked: a share over an interval would make him wait.
-        "cpu": {"percent": PROCESS.cpu_percent(None), "cores": cores()},
-        "gpu": gpu(),
-        "optimizations": optimizations(app, worker, loop),
+        # Where the optimization guide has its users look.
+        "performance": {
+            "memory_mb": round(PROCESS.memory_info().rss / 1e6, 1),
+            # Since the last time somebody asked: a share over an interval would make him wait.
+            "cpu_percent": PROCESS.cpu_percent(None),
+            "gpu": gpu(),
+            "optimizations": optimizations(app, worker, loop),
+        },
+        "machine": {"cores": cores(), "memory_available_mb": round(available() / 1e6, 1)},
         "pillow": {
             "name": name,
             "version": version,
@@ -54,23 +59,38 @@ def available() -> int:
 
 
 def optimizations(app: FastAPI, worker: Worker, loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
-    # Plain ASGI stands before the framework, which then has no middleware of ours.
-    kinds: list[Any] = [entry.cls for entry in app.user_middleware]
+    kinds = layers(app)
+    json = encoder(app)
     name, _ = imaging.pil()
     track_a: Any = worker.tracks["A"]
     pipeline = next(n for n, p in imaging.PIPELINES.items() if p is track_a.pipeline)
     return {
         "loop": type(loop).__module__.partition(".")[0],
         "http": parser(),
-        "json": app.state.json,
-        "orjson_enabled": app.state.json != "stdlib",
+        "json": json,
+        "orjson_enabled": json != "stdlib",
         "imaging": pipeline,
         "pillow_simd": name == "pillow-simd" and pipeline != "turbo",
-        "upload": app.state.upload,
+        "upload": "direct" if api.Direct in kinds else "form",
         "middleware": "decorator" if BaseHTTPMiddleware in kinds else "asgi",
-        "performance_middleware": True,
-        "workers": worker.settings.workers,
     }
+
+
+def layers(app: FastAPI) -> list[Any]:
+    """The kinds of layers of ours that a request passes, in front of FastAPI and behind it."""
+    found, layer = [], app.state.outermost
+    while layer is not app:
+        found.append(type(layer))
+        layer = layer.app
+    return found + [entry.cls for entry in app.user_middleware]
+
+
+def encoder(app: FastAPI) -> str:
+    """Which JSON encoder answers: the endpoint's own, or FastAPI's default response class."""
+    if app.state.encode is api.ENCODERS["bytes"]:
+        return "bytes"
+    default = app.router.default_response_class
+    return "orjson_response" if default is ORJSONResponse else "stdlib"
 
 
 def parser() -> str:

@@ -15,6 +15,7 @@ from service import detection, imaging
 from service.app import READY_FOLDER
 from service.settings import Settings, SettingsError
 
+# Root's level is for libraries; the setting is for the service's own log and for uvicorn's.
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -105,7 +106,7 @@ def configuration(settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=settings.graceful_s,
         timeout_keep_alive=settings.keep_alive_s,
         backlog=settings.backlog,
-        log_config=LOGGING,
+        log_config=LOGGING | {"loggers": {"service": {"level": settings.log_level.upper()}}},
         log_level=settings.log_level,
         # In no preset: a line for each request is a cost that none of the settings is about.
         access_log=False,

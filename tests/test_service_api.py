@@ -113,6 +113,8 @@ def test_the_default_track_is_a_setting_and_health_says_that_it_is_null(serving:
         ("POST", "/predict/nano/batch", {"files": [("image", CAT)] * 17}, 422, "too_many_images"),
         ("POST", "/predict/nano", {"json": {"image": "x"}}, 415, "body_type_unknown"),
         ("POST", "/predict/nano", {"content": CAT}, 415, "body_type_unknown"),
+        ("POST", "/predict/nano", {"data": {"image": "x"}}, 415, "body_type_unknown"),
+        ("POST", "/predict/nano", {"files": {"IMAGE": CAT}}, 422, "image_missing"),
         ("POST", "/predict/nano", {"files": {"image": ("a.jpg", b"")}}, 400, "image_empty"),
         (
             "POST",
@@ -207,7 +209,7 @@ def test_each_setting_switches_what_its_name_says_and_nothing_else(
         plain = client.get("/health") if settings else None
         answer = client.post("/predict/nano", **FORMS["multipart"])
         raw = client.post("/predict/nano", **FORMS["raw"])
-    seen = health["optimizations"]
+    seen = health["performance"]["optimizations"]
     assert seen | flags == seen
     for name, value in settings.items():
         assert seen[name.lower()] == value
@@ -224,13 +226,14 @@ def test_health_tells_the_state_of_the_process(serving: Serving) -> None:
         health = client.get("/health").json()
         took = time.monotonic() - began
     resident = int(Path(f"/proc/{service.pid}/statm").read_text().split()[1])
-    measured = health["memory"]["rss_bytes"]
+    measured = health["performance"]["memory_mb"] * 1e6
     assert health["status"] == "healthy"
     assert health["pid"] == service.pid
     assert abs(measured - resident * os.sysconf("SC_PAGESIZE")) < 30e6
-    assert health["cpu"]["cores"] >= 1
-    assert health["cpu"]["percent"] >= 0
-    assert health["gpu"] is None or health["gpu"][0]["memory_total_bytes"] > 0
+    assert health["machine"]["cores"] >= 1
+    assert health["performance"]["cpu_percent"] >= 0
+    gpu = health["performance"]["gpu"]
+    assert gpu is None or gpu[0]["memory_total_bytes"] > 0
     assert health["engine"]["threads"] == 1
     assert health["pillow"]["name"] == "Pillow"
     assert took < 2
@@ -265,6 +268,10 @@ def test_a_slow_request_is_logged_in_one_line_with_its_stages(
     )
     assert any(r"GET '/a\nb' 404 took" in line for line in lines)
     assert "slow request" not in quick.log.read_text()
+    silent = serve(serving, preset, SLOW_MS="0", LOG_LEVEL="error")
+    with silent.client() as client:
+        client.post("/predict/nano", **FORMS["raw"])
+    assert "slow request" not in silent.log.read_text()
 
 
 def test_the_recipe_of_the_seed_runs_with_its_workers_and_its_ready_means_all(
@@ -274,7 +281,7 @@ def test_the_recipe_of_the_seed_runs_with_its_workers_and_its_ready_means_all(
     with service.client() as client:
         health = client.get("/health").json()
         assert client.post("/predict/nano", **FORMS["multipart"]).status_code == 200
-    expected = 2 * health["cpu"]["cores"] + 1
+    expected = 2 * health["machine"]["cores"] + 1
     assert health["settings"]["SERVICE_WORKERS"] == expected
     assert health["settings"]["SERVICE_RECYCLE_REQUESTS"] == 10_000
     log = service.log.read_text()
