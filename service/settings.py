@@ -122,9 +122,10 @@ def optimized(cpus: int) -> dict[str, Any]:
         "middleware": "asgi",
         "loop": "uvloop",
         "http": "httptools",
-        # One for each CPU, because a process answers on one at a time; with a slot for each
-        # CPU in every one of them, the worker that got more of the connections uses them all.
-        "workers": cpus,
+        # Inference runs outside of Python's lock, so one process feeds several CPUs; more of them
+        # share the connections unevenly, and the P95 is that of the crowded one. From 8 CPUs on,
+        # one event loop would be the limit: that is reckoned, not measured.
+        "workers": max(1, cpus // 4),
         "recycle_requests": 0,
         "recycle_jitter": 0,
         "backlog": 2048,
