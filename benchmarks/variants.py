@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from benchmarks import probe
 from benchmarks.campaign import Campaign, Variant
+from benchmarks.environments import ROOT
 from benchmarks.processes import (
     Command,
     Process,
@@ -213,8 +214,10 @@ class Service:
     def facts(self) -> dict[str, Any]:
         """What run.json says about the service."""
         settings = {k: v for k, v in self._command.env.items() if k.startswith("SERVICE_")}
+        # A record is passed on: where the repository lay on this machine is nobody's business.
+        home = f"{ROOT}/"
         return {
-            "command": list(self._command.program),
+            "command": [part.removeprefix(home) for part in self._command.program],
             "settings": settings,
             "environment": self._environment,
             "health": self._health,

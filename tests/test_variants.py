@@ -48,7 +48,7 @@ def test_a_service_is_ready_after_one_real_answer(tmp_path: Path, started: list[
     service.wait_ready()
     service.check()
     facts = service.facts()
-    assert facts["command"][1:] == ["-m", "service", "serve"]
+    assert facts["command"] == [".venv/bin/python", "-m", "service", "serve"]
     assert facts["environment"] == "default"
     assert facts["health"]["pid"] == service.pid, "it is the service's own pid"
     assert "tiny: starting" in (tmp_path / "logs/mine.txt").read_text()
