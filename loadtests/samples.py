@@ -2,7 +2,8 @@
 The sample file: one row for each request, written by the load generators and read by the analysis.
 
 Times are nanoseconds since the generator's t0, on its monotonic clock. The columns are explained in
-`loadtests/README.md`; SCHEMA is what the file must hold. History of VERSION: 1, the first.
+`loadtests/README.md`; SCHEMA is what the file must hold. History of VERSION: 1, the first; its first
+files lack the accounting.
 """
 
 import json
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 VERSION = "1"
 VERSION_KEY = b"windtunnel.samples"
 WINDOW_KEY = b"windtunnel.window"
+ACCOUNTING_KEY = b"windtunnel.accounting"
 
 # In the order in which a request passes them; `queue` is the wait for a worker thread.
 STAGES = ("queue", "receive", "decode", "preprocess", "infer", "postprocess", "serialize")
@@ -98,14 +100,24 @@ def read(path: Path, remedy: str = "measure again") -> Samples:
         raise SamplesError(f"{path}: damaged ({error}); expected a whole file; {remedy}") from error
     table = _conform(path, table)
     _check(path, table)
+    _check_accounting(path, table, metadata.get(ACCOUNTING_KEY), remedy)
     return Samples(table, window)
 
 
-def write(path: Path, table: pa.Table, window: Window) -> None:
-    """Write a sample file so that it appears under its name only when it is complete."""
+def write(path: Path, table: pa.Table, window: Window, issued: int | None = None) -> None:
+    """
+    Write a sample file so that it appears under its name only when it is complete.
+
+    *issued* is the number of requests that were begun, where the writer counts them itself.
+    """
     table = _conform(path, table)
     _check(path, table)
-    metadata = {VERSION_KEY: VERSION.encode(), WINDOW_KEY: json.dumps(asdict(window)).encode()}
+    counts = accounting(table) if issued is None else {**accounting(table), "issued": issued}
+    metadata = {
+        VERSION_KEY: VERSION.encode(),
+        WINDOW_KEY: json.dumps(asdict(window)).encode(),
+        ACCOUNTING_KEY: json.dumps(counts).encode(),
+    }
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:
@@ -143,6 +155,12 @@ def outcome(table: pa.Table) -> pa.Array:
         ),
     )
     return named.combine_chunks() if isinstance(named, pa.ChunkedArray) else named
+
+
+def accounting(table: pa.Table) -> dict[str, int]:
+    """How many requests there are, and how many of each outcome."""
+    counted = {entry["values"]: entry["counts"] for entry in outcome(table).value_counts().tolist()}
+    return {"issued": table.num_rows, **{name: counted.get(name, 0) for name in OUTCOMES}}
 
 
 def _open(path: Path, remedy: str) -> pq.ParquetFile:
@@ -216,3 +234,18 @@ def _check(path: Path, table: pa.Table) -> None:
             raise SamplesError(
                 f"{path}: {backwards} rows have {late} before {early}; expected time to go forwards"
             )
+
+
+def _check_accounting(path: Path, table: pa.Table, note: bytes | None, remedy: str) -> None:
+    """Refuse a file from which requests are missing: those are rarely the fast ones."""
+    if note is None:
+        return
+    found = accounting(table)
+    try:
+        expected = json.loads(note)
+    except ValueError:
+        expected = note.decode(errors="replace")
+    if found != expected:
+        raise SamplesError(
+            f"{path}: requests are missing: found {found}; expected {expected}; {remedy}"
+        )

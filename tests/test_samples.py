@@ -105,6 +105,24 @@ def no_window(path: Path) -> None:
     pq.write_table(table().replace_schema_metadata({"windtunnel.samples": "1"}), path)
 
 
+def a_row_less(path: Path) -> None:
+    samples.write(path, table(), WINDOW, issued=4)
+
+
+def another_outcome(path: Path) -> None:
+    samples.write(path, table(), WINDOW)
+    stored = pq.read_table(path)
+    failed = stored.set_column(4, stored.field("status"), pa.array([200, 200, 500], pa.int32()))
+    pq.write_table(failed, path)
+
+
+def garbled_accounting(path: Path) -> None:
+    samples.write(path, table(), WINDOW)
+    stored = pq.read_table(path)
+    metadata = stored.schema.metadata | {b"windtunnel.accounting": b"{"}
+    pq.write_table(stored.replace_schema_metadata(metadata), path)
+
+
 def damaged_inside(path: Path) -> None:
     samples.write(path, table(due_ns=list(range(5000)), sent_ns=list(range(5000)),
                               done_ns=list(range(5000))), WINDOW)  # fmt: skip
@@ -123,6 +141,9 @@ def damaged_inside(path: Path) -> None:
         (newer, "samples of version 99; expected 1"),
         (no_window, "nothing usable of when was measured"),
         (damaged_inside, "damaged"),
+        (a_row_less, "'issued': 4"),
+        (another_outcome, "requests are missing"),
+        (garbled_accounting, "expected {,"),
         (lambda path: None, "No such file"),
     ],
 )
@@ -152,6 +173,19 @@ def test_rows_that_make_no_sense_are_refused(
     with pytest.raises(SamplesError, match=re.escape(says)):
         samples.write(tmp_path / "s.parquet", table(**columns), WINDOW)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_without_accounting_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    samples.write(path, table(), WINDOW)
+    stored = pq.read_table(path)
+    metadata = {
+        key: value
+        for key, value in stored.schema.metadata.items()
+        if key != b"windtunnel.accounting"
+    }
+    pq.write_table(stored.replace_schema_metadata(metadata), path)
+    assert samples.read(path).table.num_rows == 3
 
 
 def test_a_table_without_a_column_names_the_column(tmp_path: Path) -> None:

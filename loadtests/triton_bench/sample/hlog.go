@@ -19,10 +19,10 @@ const (
 
 var tagNames = [tagCount]string{"response", "service", "send_lag", "failed"}
 
-// Geometry of the histograms, in nanoseconds as HdrHistogram's tools expect: from a microsecond to a
-// day, to three significant digits. What takes longer than a day is counted as a day.
+// Geometry of the histograms, in nanoseconds as HdrHistogram's tools expect: up to a day, to three
+// significant digits, of a send lag of microseconds too. What takes longer is counted as a day.
 const (
-	lowestNS          = int64(time.Microsecond)
+	lowestNS          = 1
 	highestNS         = 24 * int64(time.Hour)
 	significantDigits = 3
 )
