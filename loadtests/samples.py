@@ -2,8 +2,8 @@
 The sample file: one row for each request, written by the load generators and read by the analysis.
 
 Times are nanoseconds since the generator's t0, on its monotonic clock. The columns are explained in
-`loadtests/README.md`; SCHEMA is what the file must hold. History of VERSION: 1, the first; its first
-files lack the accounting.
+`loadtests/README.md`; SCHEMA is what the file must hold. VERSION 1 is the first; early files of it
+lack the accounting.
 """
 
 import json

@@ -143,7 +143,7 @@ def damaged_inside(path: Path) -> None:
         (damaged_inside, "damaged"),
         (a_row_less, "'issued': 4"),
         (another_outcome, "requests are missing"),
-        (garbled_accounting, "expected {,"),
+        (garbled_accounting, "expected {; measure again"),
         (lambda path: None, "No such file"),
     ],
 )
