@@ -1,4 +1,4 @@
-package main
+package http1
 
 import (
 	"errors"
@@ -6,18 +6,25 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"testing/iotest"
+
+	"windtunnel/triton_bench/sample"
 )
 
-func readAll(text string, oneByte bool) (answer, *reader, error) {
-	var src io.Reader = strings.NewReader(text)
+// readAll feeds a text whole or byte by byte, and then the end of the connection.
+func readAll(text string, oneByte bool) (a Answer, used int, err error) {
+	var p Parser
+	p.Reset()
+	step := max(len(text), 1)
 	if oneByte {
-		src = iotest.OneByteReader(src)
+		step = 1
 	}
-	var a answer
-	r := newReader(src, func() int64 { return 42 })
-	err := r.read(&a)
-	return a, r, err
+	for used < len(text) {
+		n, done, err := p.Feed([]byte(text[used:min(used+step, len(text))]))
+		if used += n; done || err != nil {
+			return p.Answer, used, err
+		}
+	}
+	return p.Answer, used, p.Closed()
 }
 
 var goodAnswers = []struct {
@@ -43,25 +50,23 @@ func TestGoodAnswersAreReadToTheLastByteHoweverTheyAreCut(t *testing.T) {
 	for _, given := range goodAnswers {
 		for _, oneByte := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, one byte %v", given.name, oneByte), func(t *testing.T) {
-				a, r, err := readAll(given.text, oneByte)
+				a, used, err := readAll(given.text, oneByte)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if a.status != given.status || a.closes != given.closes {
-					t.Errorf("status %d, closes %v; want %d, %v", a.status, a.closes, given.status, given.closes)
-				}
-				if r.received != int64(len(given.text)) || r.firstByteNS != 42 {
-					t.Errorf("%d bytes, first at %d; want %d at 42", r.received, r.firstByteNS, len(given.text))
+				if a.Status != given.status || a.Closes != given.closes || used != len(given.text) {
+					t.Errorf("status %d, closes %v, %d bytes; want %d, %v, %d",
+						a.Status, a.Closes, used, given.status, given.closes, len(given.text))
 				}
 			})
 		}
 	}
 }
 
-func TestTwoAnswersInOneReadAreTheFirstOneAndAProtocolError(t *testing.T) {
-	_, _, err := readAll(strings.Repeat("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 2), false)
-	if failureOf(err) != protocolFailure {
-		t.Errorf("got %v", err)
+func TestBytesBehindAnAnswerAreNotPartOfIt(t *testing.T) {
+	text := "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+	if _, used, err := readAll(text+text, false); err != nil || used != len(text) {
+		t.Errorf("%d of %d bytes, %v", used, len(text), err)
 	}
 }
 
@@ -83,18 +88,20 @@ var badAnswers = map[string]string{
 	"no chunk size":        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n;a=b\r\n",
 	"overflowing chunk":    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
 	"chunk without end":    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",
-	"line without end":     "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", lineLimit+1),
-	"head without end":     "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", headLimit/6+1),
-	"interim without end":  strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", headLimit/25+1),
-	"trailers without end": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + strings.Repeat("X: y\r\n", headLimit/6+1),
+	"line without end":     "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", LineLimit+1),
+	"head without end":     "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", HeadLimit/6+1),
+	"interim without end":  strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", HeadLimit/25+1),
+	"trailers without end": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + strings.Repeat("X: y\r\n", HeadLimit/6+1),
 }
 
 func TestBadAnswersAreProtocolErrorsAndStopTheReading(t *testing.T) {
 	for name, text := range badAnswers {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := readAll(text, false)
-			if failureOf(err) != protocolFailure {
-				t.Errorf("got %v", err)
+			for _, oneByte := range []bool{false, true} {
+				var notHTTP Error
+				if _, _, err := readAll(text, oneByte); !errors.As(err, &notHTTP) {
+					t.Errorf("one byte %v: got %v", oneByte, err)
+				}
 			}
 		})
 	}
@@ -108,7 +115,7 @@ func TestAnAnswerCutAnywhereIsClosedAndNeverOK(t *testing.T) {
 		for cut := range len(given.text) {
 			if _, _, err := readAll(given.text[:cut], false); err == nil {
 				t.Errorf("%s: %q was taken for a whole answer", given.name, given.text[:cut])
-			} else if failureOf(err) != closedFailure && failureOf(err) != protocolFailure {
+			} else if err != io.ErrUnexpectedEOF {
 				t.Errorf("%s cut at %d: %v", given.name, cut, err)
 			}
 		}
@@ -116,19 +123,19 @@ func TestAnAnswerCutAnywhereIsClosedAndNeverOK(t *testing.T) {
 }
 
 func TestServerTimingFillsTheStagesItNames(t *testing.T) {
-	for text, want := range map[string][stageCount]int32{
-		"queue;dur=1.5, receive;dur=0.25":                {1500, 250, none, none, none, none, none},
-		`infer;desc="a, b; dur=9";dur=12.3456,x;dur=1`:   {none, none, none, none, 12346, none, none},
-		"decode;DUR=\"2\"":                               {none, none, 2000, none, none, none, none},
-		"decode;dur=1, decode;dur=2":                     {none, none, 3000, none, none, none, none},
-		"serialize;dur=0":                                {none, none, none, none, none, none, 0},
-		"infer;dur=1e9999, decode;dur=-1, queue;dur=NaN": noStages,
-		"infer;dur=1e300":                                {none, none, none, none, 2147483647, none, none},
-		"infer, decode;dur, ;;;=,\"":                     noStages,
-		"":                                               noStages,
+	for text, want := range map[string][sample.StageCount]int32{
+		"queue;dur=1.5, receive;dur=0.25":                {1500, 250, sample.None, sample.None, sample.None, sample.None, sample.None},
+		`infer;desc="a, b; dur=9";dur=12.3456,x;dur=1`:   {sample.None, sample.None, sample.None, sample.None, 12346, sample.None, sample.None},
+		"decode;DUR=\"2\"":                               {sample.None, sample.None, 2000, sample.None, sample.None, sample.None, sample.None},
+		"decode;dur=1, decode;dur=2":                     {sample.None, sample.None, 3000, sample.None, sample.None, sample.None, sample.None},
+		"serialize;dur=0":                                {sample.None, sample.None, sample.None, sample.None, sample.None, sample.None, 0},
+		"infer;dur=1e9999, decode;dur=-1, queue;dur=NaN": sample.NoStages,
+		"infer;dur=1e300":                                {sample.None, sample.None, sample.None, sample.None, 2147483647, sample.None, sample.None},
+		"infer, decode;dur, ;;;=,\"":                     sample.NoStages,
+		"":                                               sample.NoStages,
 	} {
-		got := noStages
-		serverTiming([]byte(text), &got)
+		got := sample.NoStages
+		ServerTiming([]byte(text), &got)
 		if got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
@@ -144,27 +151,26 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Add([]byte("HTTP/1.1 200 OK\r\nServer-Timing: infer;desc=\"\\\";dur=1, queue;dur=3\r\nContent-Length: 0\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		whole, r, err := readAll(string(text), false)
-		if r.start < 0 || r.start > r.end || r.end > len(r.buf) || r.received > int64(len(text)) {
-			t.Fatalf("the buffer is %d..%d after %d of %d bytes", r.start, r.end, r.received, len(text))
+		whole, used, err := readAll(string(text), false)
+		if used > len(text) {
+			t.Fatalf("%d of %d bytes", used, len(text))
 		}
-		if err == nil && (whole.status < 200 || whole.status > 999) {
-			t.Errorf("status %d without an error", whole.status)
+		if err == nil && (whole.Status < 200 || whole.Status > 999) {
+			t.Errorf("status %d without an error", whole.Status)
 		}
-		for _, us := range whole.stagesUS {
-			if us < none {
+		for _, us := range whole.StagesUS {
+			if us < sample.None {
 				t.Errorf("stage of %d us", us)
 			}
 		}
-		var protocol protocolError
-		if err != nil && !errors.As(err, &protocol) && err != io.EOF {
+		var notHTTP Error
+		if err != nil && !errors.As(err, &notHTTP) && err != io.ErrUnexpectedEOF {
 			t.Errorf("unexpected failure %v", err)
 		}
-		// However the bytes are cut, the answer is the same. Bytes behind it are only seen when they
-		// have already come, so that case may differ.
-		cut, _, cutErr := readAll(string(text), true)
-		if err == nil && (cutErr != nil || cut != whole) {
-			t.Errorf("%v in one read, %v and %v byte by byte", whole, cut, cutErr)
+		// However the bytes are cut, the answer is the same.
+		cut, cutUsed, cutErr := readAll(string(text), true)
+		if cut != whole || cutUsed != used || (cutErr == nil) != (err == nil) {
+			t.Errorf("%v of %d bytes in one read and %v, %v of %d and %v byte by byte", whole, used, err, cut, cutUsed, cutErr)
 		}
 	})
 }

@@ -1,15 +1,17 @@
-package main
+package http1
 
 import (
+	"windtunnel/triton_bench/sample"
+
 	"bytes"
 	"math"
 	"strconv"
 )
 
-// serverTiming reads the durations (milliseconds) of the stages that this lab knows from a
+// ServerTiming reads the durations (milliseconds) of the stages that this lab knows from a
 // `Server-Timing` value. Anything else in it is somebody else's and is passed over; a duration that
 // is not one leaves the stage unobserved. A stage that is named twice is the sum: it ran twice.
-func serverTiming(value []byte, stagesUS *[stageCount]int32) {
+func ServerTiming(value []byte, stagesUS *[sample.StageCount]int32) {
 	for len(value) > 0 {
 		var entry []byte
 		entry, value = cutUnquoted(value, ',')
@@ -42,7 +44,7 @@ func cutUnquoted(text []byte, separator byte) (before, after []byte) {
 }
 
 func stageNumber(name []byte) int {
-	for i, stage := range stageNames {
+	for i, stage := range sample.StageNames {
 		if string(name) == stage {
 			return i
 		}
