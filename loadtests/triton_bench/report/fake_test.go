@@ -32,7 +32,7 @@ func closedScript(clients int, steps ...load.Step) *script {
 }
 
 // openScript offers a thousand requests a second.
-func openScript(t *testing.T) *script {
+func openScript(t testing.TB) *script {
 	t.Helper()
 	s := closedScript(0)
 	plan, err := arrivals.NewPlan([]arrivals.Segment{{Duration: 11 * time.Second, From: 1000, To: 1000}},
