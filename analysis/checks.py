@@ -53,7 +53,10 @@ Rule = Callable[[Cell, Plan, Mapping[str, Any]], Iterator[Finding]]
 
 
 def generator_late(cell: Cell, plan: Plan, run: Mapping[str, Any]) -> Iterator[Finding]:
+    yield from _own_reasons(cell, lambda about: about == "send lag")
     for visit in cell.visits:
+        if _judged(visit) and visit.level.startswith("q"):
+            continue  # it knows which arrivals waited for a connection, and not for it
         middle = visit.percentiles.get("p50")
         allowed_ms = max(LATE_MS, LATE_SHARE * middle.value_ms) if middle else LATE_MS
         lag_ms = visit.send_lag_p99_ms
@@ -67,7 +70,10 @@ def generator_late(cell: Cell, plan: Plan, run: Mapping[str, Any]) -> Iterator[F
 
 
 def rate_missed(cell: Cell, plan: Plan, run: Mapping[str, Any]) -> Iterator[Finding]:
+    yield from _own_reasons(cell, lambda about: about == "rate")
     for visit in cell.visits:
+        if _judged(visit):
+            continue
         offered, achieved = (_instrument(visit, f"{k}_rps") for k in ("offered", "achieved"))
         if visit.level.startswith("q") and offered and achieved is not None:
             share = achieved / offered
@@ -80,7 +86,10 @@ def rate_missed(cell: Cell, plan: Plan, run: Mapping[str, Any]) -> Iterator[Find
 
 
 def generator_busy(cell: Cell, plan: Plan, run: Mapping[str, Any]) -> Iterator[Finding]:
+    yield from _own_reasons(cell, lambda about: about not in ("send lag", "rate"))
     for visit in cell.visits:
+        if _judged(visit):
+            continue
         cpu_s, wall_s = _instrument(visit, "cpu_s"), _instrument(visit, "wall_s")
         cpus = _generator_cpus(visit, run)
         if cpu_s and wall_s and cpus and cpu_s / wall_s / cpus > GENERATOR_CPU_SHARE:
@@ -247,8 +256,27 @@ def _shown_change(cell: Cell) -> float | None:
     return None
 
 
+def _judged(visit: Visited) -> bool:
+    """Whether the generator judged itself; those of old records did not, and rules here do."""
+    return "valid" in _instrument_facts(visit)
+
+
+def _own_reasons(cell: Cell, about: Callable[[str], bool]) -> Iterator[Finding]:
+    """What the generator says it was short of: "what: found; expected; what to do"."""
+    for visit in cell.visits:
+        for reason in _instrument_facts(visit).get("reasons") or ():
+            found, _, next_step = str(reason).rpartition("; ")
+            what = found.partition(":")[0]
+            if about(what):
+                yield Finding(1.0, f"the generator was the limit: {found}", next_step, what)
+
+
+def _instrument_facts(visit: Visited) -> Mapping[str, Any]:
+    return (visit.facts.get("generator") or {}).get("instrument") or {}
+
+
 def _instrument(visit: Visited, key: str) -> float | None:
-    value = ((visit.facts.get("generator") or {}).get("instrument") or {}).get(key)
+    value = _instrument_facts(visit).get(key)
     return None if value is None else float(value)
 
 

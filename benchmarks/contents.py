@@ -38,7 +38,15 @@ def cell_problem(cell: dict[str, Any]) -> str | None:
         if not isinstance(cell.get(key), dict) and (key != "service" or cell.get(key) is not None):
             return _said(key, cell.get(key), "a table")
     instrument = cell["generator"].get("instrument")
-    for key, table in (("generator.instrument", instrument), ("machine", cell["machine"])):
+    if not isinstance(instrument, dict):
+        return _said("generator.instrument", instrument, "a table")
+    # Since the generator judges itself: whether it was the limit, and if so, why.
+    if not isinstance(instrument.get("valid", True), bool):
+        return _said("generator.instrument.valid", instrument["valid"], "true or false")
+    if not _list_of(_is_text)(reasons := instrument.get("reasons", [])):
+        return _said("generator.instrument.reasons", reasons, "a list of sentences")
+    numbers = {key: instrument[key] for key in instrument.keys() - {"valid", "reasons"}}
+    for key, table in (("generator.instrument", numbers), ("machine", cell["machine"])):
         if not _table_of(lambda value: value is None or _is_number(value))(table):
             return _said(key, table, "a table of numbers")
     return None

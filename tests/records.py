@@ -40,6 +40,7 @@ class Shape:
     steal_share: float = 0.0
     generator_cpu_share: float = 0.1
     achieved_share: float = 1.0
+    reasons: tuple[str, ...] | None = None  # what the generator had against itself; None: old
     repeats: int | None = None  # fewer than planned
 
 
@@ -172,6 +173,7 @@ def cell_facts(shape: Shape, visit: Visit, position: int) -> dict[str, Any]:
                 "cpu_s": shape.generator_cpu_share * 2 * wall_s,
                 "wall_s": wall_s,
                 "gomaxprocs": 2,
+                **_judgement(shape),
             },
         },
         "service": {"pids": [4242], "cpu_s": 5.0, "rss_max_bytes": 200_000_000},
@@ -181,6 +183,12 @@ def cell_facts(shape: Shape, visit: Visit, position: int) -> dict[str, Any]:
             "other_cpu_share": shape.other_cpu_share,
         },
     }
+
+
+def _judgement(shape: Shape) -> dict[str, Any]:
+    if shape.reasons is None:
+        return {}
+    return {"valid": not shape.reasons, "reasons": list(shape.reasons)}
 
 
 def _run(plan: Campaign, path: Path, order: list[Visit]) -> dict[str, Any]:

@@ -178,6 +178,23 @@ def test_late_is_relative_to_the_median_of_slow_services() -> None:
     assert find(compared(slow), "generator_late") == []
 
 
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [("send lag", "generator_late"), ("rate", "rate_missed"), ("ceiling", "generator_busy")],
+)
+def test_what_the_generator_has_against_itself_is_a_doubt(what: str, kind: str) -> None:
+    reason = f"{what}: 3; expected at most 1; ask for less"
+    (doubt,) = compared(one_open(reasons=(reason,))).doubts
+    assert doubt.kind == kind
+    assert f"the generator was the limit: {what}: 3; expected at most 1" in doubt.text
+    assert doubt.next_step == "ask for less"
+
+
+def test_arrivals_that_waited_for_a_connection_are_not_held_against_the_generator() -> None:
+    judged = one_open(reasons=(), send_lag_ms=8, achieved_share=0.9, generator_cpu_share=0.9)
+    assert compared(judged).doubts == ()
+
+
 def test_few_requests_alone_are_no_disagreement() -> None:
     """Medians of 40 requests spread by more than 10 % though every repeat is alike."""
     few = Shape(requests=40, spread=0.6, noise=0.0)
