@@ -106,8 +106,8 @@ func pause(f Facts) string {
 	if f.GCPauseMaxMS <= f.toleratedMS() {
 		return ""
 	}
-	return fmt.Sprintf("garbage collection: the longest pause was %.2f ms; "+
-		"expected at most %.2f ms (1 ms or 5 %% of P50); give the generator a CPU of its own", f.GCPauseMaxMS, f.toleratedMS())
+	return fmt.Sprintf("garbage collection: the longest pause was %.2f ms; expected at most %.2f ms "+
+		"(1 ms or 5 %% of P50); give the generator a CPU of its own", f.GCPauseMaxMS, f.toleratedMS())
 }
 
 // scheduler holds for net/http only, whose goroutines wait for the Go scheduler before they see an
@@ -118,8 +118,8 @@ func scheduler(f Facts) string {
 	if !f.NetHTTP || f.SchedLatencyP99MS <= f.toleratedMS() {
 		return ""
 	}
-	return fmt.Sprintf("scheduler: P99 of the wait of a goroutine is %.2f ms; "+
-		"expected at most %.2f ms (1 ms or 5 %% of P50); give the generator more CPUs, or use --client raw", f.SchedLatencyP99MS, f.toleratedMS())
+	return fmt.Sprintf("scheduler: P99 of the wait of a goroutine is %.2f ms; expected at most %.2f ms "+
+		"(1 ms or 5 %% of P50); give the generator more CPUs, or use --client raw", f.SchedLatencyP99MS, f.toleratedMS())
 }
 
 func ceiling(f Facts) string {
@@ -127,7 +127,8 @@ func ceiling(f Facts) string {
 		return ""
 	}
 	return fmt.Sprintf("ceiling: %.0f requests a second were sent; "+
-		"expected at most half of the %.0f that this generator reaches here with a server that does nothing; raise --threads, or give it more CPUs", *f.AchievedRPS, f.CeilingRPS)
+		"expected at most half of the %.0f that this generator reaches here with a server that does nothing; "+
+		"raise --threads, or give it more CPUs", *f.AchievedRPS, f.CeilingRPS)
 }
 
 // system holds what the generator's own system ran out of; the service never saw those requests.

@@ -32,7 +32,10 @@ func TestAMomentIsTheLastSecondAndTheMeasuredTimeSoFar(t *testing.T) {
 func TestProgressIsPrintedAsAsked(t *testing.T) {
 	for how, says := range map[string]string{
 		"plain": "    2 s of 11 s  measure       1.0 ok/s  P50    10.00 ms  P99    10.00 ms  0 errors  0 in flight\n",
-		"auto":  "    2 s of 11 s", "line": "\r    2 s of 11 s", "json": `{"elapsed_s":2,"total_s":11,"phase":"measure","rps":1,`, "none": "",
+		"auto":  "    2 s of 11 s",
+		"line":  "\r    2 s of 11 s",
+		"json":  `{"elapsed_s":2,"total_s":11,"phase":"measure","rps":1,`,
+		"none":  "",
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()

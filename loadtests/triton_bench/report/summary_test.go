@@ -52,7 +52,8 @@ func openRun(t *testing.T) *Summary {
 	s := openScript(t)
 	s.config.Client, s.config.HTTP2 = load.NetHTTP, true
 	s.config.Steps = []load.Step{
-		{Name: "10 a second", Rate: 10, StartNS: 1e9, EndNS: 6e9}, {Name: "200 a second", Rate: 200, StartNS: 6e9, EndNS: 11e9},
+		{Name: "10 a second", Rate: 10, StartNS: 1e9, EndNS: 6e9},
+		{Name: "200 a second", Rate: 200, StartNS: 6e9, EndNS: 11e9},
 	}
 	s.interrupted, s.queued, s.dials, s.usage.BusiestLaneShare = true, 12, 64, 0.93
 	var rows []sample.Row
@@ -131,8 +132,11 @@ func TestADoubtfulMeasurementSaysSoFirst(t *testing.T) {
 
 func TestASummaryOfNothingHasNoZerosForNumbers(t *testing.T) {
 	s := Summarize(counted(closedScript(1)), Asked{})
-	if s.ResponseMS != (Latencies{}) || s.Instrument.SendLagP99MS != nil || !s.Instrument.Valid || s.Instrument.Reasons == nil {
+	if s.ResponseMS != (Latencies{}) || s.Instrument.SendLagP99MS != nil {
 		t.Errorf("%+v", s)
+	}
+	if !s.Instrument.Valid || s.Instrument.Reasons == nil {
+		t.Errorf("%+v", s.Instrument)
 	}
 	if s.FirstExample() != "" || *s.ThroughputRPS != 0 || s.CeilingRPS != nil || s.Steps == nil {
 		t.Errorf("%+v", s)

@@ -43,7 +43,9 @@ func TestFailuresAreCountedByKindAndHaveNoLatency(t *testing.T) {
 }
 
 func TestThoseGivenUpRankAboveAllAnswersUnlessTheUserGaveThemUp(t *testing.T) {
-	rows := []sample.Row{answered(2e9, 10), failed(3e9, 30, sample.TimeoutFailure), failed(4e9, 20, sample.CensoredFailure)}
+	rows := []sample.Row{
+		answered(2e9, 10), failed(3e9, 30, sample.TimeoutFailure), failed(4e9, 20, sample.CensoredFailure),
+	}
 	s := closedScript(1)
 	if r := Summarize(counted(s, rows...), Asked{}).ResponseMS; r.P50 != nil || r.AtLeast != 2 || *r.Max != 30 {
 		t.Errorf("response %+v", r)

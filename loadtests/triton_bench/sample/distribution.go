@@ -13,7 +13,8 @@ import (
 // that the values are counted in buckets 1/2048 wide, and a percentile is the largest value observed
 // in the bucket that holds the rank: still observed, at most 0.05 % above the exact one.
 type Distribution struct {
-	exact   []int64 // nil after ExactLimit, and in an estimate
+	exact   [][]int64 // in blocks, so that growing copies nothing
+	full    bool      // nothing is exact: an estimate, or more than ExactLimit values
 	pages   [64 - bucketBits]*page
 	n       int64
 	sumNS   float64
@@ -31,15 +32,16 @@ type page struct {
 const (
 	// ExactLimit is how many values are kept as they are: 8 MiB.
 	ExactLimit = 1 << 20
+	exactBlock = 1 << 14
 	bucketBits = 11
 )
 
 // NewDistribution keeps the values themselves as long as they are few.
-func NewDistribution() *Distribution { return &Distribution{exact: []int64{}} }
+func NewDistribution() *Distribution { return &Distribution{} }
 
 // NewEstimate counts in buckets from the first value on. It takes 32 KiB for each octave (factor of
 // two) in which there is a value, however many there are.
-func NewEstimate() *Distribution { return &Distribution{} }
+func NewEstimate() *Distribution { return &Distribution{full: true} }
 
 // bucketOf finds the page and the bucket in it. The first page holds 0 to 2047 ns, and each further
 // one the values from a power of two to the next.
@@ -58,11 +60,7 @@ func (d *Distribution) Add(ns int64, lowerBound bool) {
 		return
 	}
 	d.n++
-	if d.exact != nil && len(d.exact) < ExactLimit {
-		d.exact = append(d.exact, ns)
-	} else {
-		d.exact = nil
-	}
+	d.keep(ns)
 	octave, bucket := bucketOf(ns)
 	p := d.pages[octave]
 	if p == nil {
@@ -71,6 +69,22 @@ func (d *Distribution) Add(ns int64, lowerBound bool) {
 	}
 	p.counts[bucket]++
 	p.largest[bucket] = max(p.largest[bucket], ns)
+}
+
+func (d *Distribution) keep(ns int64) {
+	if d.full {
+		return
+	}
+	if d.n > ExactLimit {
+		d.exact, d.full = nil, true
+		return
+	}
+	last := len(d.exact) - 1
+	if last < 0 || len(d.exact[last]) == cap(d.exact[last]) {
+		d.exact = append(d.exact, make([]int64, 0, exactBlock))
+		last++
+	}
+	d.exact[last] = append(d.exact[last], ns)
 }
 
 // Total counts all requests, AtLeast those given up among them.
@@ -88,15 +102,18 @@ func (d *Distribution) SumNS() float64 { return d.sumNS }
 // Percentile is the observed value of rank ceil(p*n). Those given up rank above all others: when the
 // rank falls among them nothing but "longer" is known, and ok is false.
 func (d *Distribution) Percentile(p float64) (ns int64, ok bool) {
-	if d.exact == nil {
+	if d.full {
 		return d.Live(p)
 	}
 	rank, ok := d.rank(p)
 	if !ok {
 		return 0, false
 	}
-	slices.Sort(d.exact)
-	return d.exact[rank-1], true
+	if len(d.exact) > 1 {
+		d.exact = [][]int64{slices.Concat(d.exact...)}
+	}
+	slices.Sort(d.exact[0])
+	return d.exact[0][rank-1], true
 }
 
 // Live is Percentile without sorting, for what is shown each second.

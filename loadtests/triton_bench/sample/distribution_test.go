@@ -88,13 +88,28 @@ func TestValuesThatNoLongerFitAreStillObserved(t *testing.T) {
 	for i := range int64(ExactLimit + 1000) {
 		d.Add(1000+i, false)
 	}
-	if d.exact != nil {
+	if d.exact != nil || !d.full {
 		t.Fatal("kept everything")
 	}
 	got, ok := d.Percentile(0.5)
 	want := 1000 + int64(ExactLimit+1000)/2
 	if !ok || math.Abs(float64(got-want)) > float64(want)/2048 {
 		t.Errorf("P50 %d, want about %d", got, want)
+	}
+}
+
+func TestAPercentileMayBeAskedForMeanwhile(t *testing.T) {
+	d := NewDistribution()
+	for i := range int64(3*exactBlock + 7) {
+		d.Add(i, false)
+		if i%5000 == 0 {
+			if got, ok := d.Percentile(1); !ok || got != i {
+				t.Fatalf("the largest of 0 to %d is %d", i, got)
+			}
+		}
+	}
+	if got, _ := d.Percentile(0.5); got != (3*exactBlock+7)/2 {
+		t.Errorf("P50 %d", got)
 	}
 }
 
