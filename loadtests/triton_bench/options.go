@@ -6,77 +6,136 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"windtunnel/triton_bench/load"
 )
-
-const help = `triton_bench sends images to an HTTP service and writes down when each request was due, sent and answered.
-
-usage: triton_bench --url URL [--clients N | --rate R] [flags]
-
-load
-  --url URL            where requests go; without a path, /predict/small (default http://127.0.0.1:9600)
-  --clients N          closed loop: N clients, each sends when its last request was answered (default 1)
-  --rate R             open loop: R requests a second, sent on time whether or not others were answered
-  --max-connections N  open loop: connections at most; further arrivals wait, their due time kept
-                       (default 4096)
-
-length
-  --warmup D           load before the measured time, recorded as such (default 2s)
-  --duration D         measured time; "10", "10s" and "2m" are durations (default 10s)
-  --requests N         stop after N measured requests; without --duration, only then
-  --min-requests N     go on after --duration until N requests were measured, up to 4 times as long
-  --timeout D          give a request up this long after it was sent (default 30s)
-
-requests
-  --image FILE         send this image
-  --images DIR         send the images of this folder (default loadtests/images)
-  --limit N            use only the first N images, by name
-  --body FORM          multipart (field "image") or raw (default multipart)
-  --seed S             order of the images (default 1)
-
-output
-  --samples FILE       write one row for each request to this Parquet file
-  --json               print the summary as one JSON object
-  --progress HOW       on standard error: auto, line (one line, rewritten), plain (a line a second), json,
-                       none (default auto: line on a terminal, else plain)
-  --quiet              no progress and no summary, except with --json
-
-Exit status: 0 measured; 1 the measurement is broken; 2 wrong usage; 130 interrupted, with what was measured.
-Response time counts from when a request was due, service time from when it was sent, both to the last byte.
-
-examples
-  triton_bench --clients 8 --duration 30s
-  triton_bench --url http://127.0.0.1:9600/predict/nano --rate 40 --samples run.parquet --json
-  triton_bench --url http://127.0.0.1:8080/detect --image cat.jpg --body raw --requests 1000
-`
 
 var errHelp = flag.ErrHelp
 
 // options are the flags as given, checked.
 type options struct {
-	url                       string
+	url, track                string
+	client                    string
+	http2, insecure           bool
+	mode, pattern             string
+	listModes                 bool
 	clients                   int
+	burstInterval             time.Duration
+	rampStep                  int
+	matrixClients             []int
 	rate                      float64
+	arrivals                  string
+	shape                     float64
+	steps                     []float64
+	ramp                      *rateRamp
+	replay                    string
+	speed                     float64
 	maxConnections            int
+	slo                       string
 	warmup, duration, timeout time.Duration
 	requests, minRequests     int64
 	image, images             string
 	limit                     int
-	body                      string
+	body, method              string
+	traceRatio                float64
 	seed                      uint64
-	samples                   string
+	samples, hlog, output     string
 	json, quiet               bool
+	metricsAddr               string
 	progress                  string
+	threads                   int
+	calibrate                 time.Duration
 	given                     map[string]bool
 }
 
-func (o *options) open() bool { return o.rate > 0 }
+// rateRamp is a rate that changes evenly.
+type rateRamp struct{ from, to float64 }
+
+func (o *options) open() bool {
+	return o.given["rate"] || o.given["steps"] || o.given["ramp"] || o.given["replay"]
+}
 
 // endless tells that only --requests ends the run.
 func (o *options) endless() bool { return o.requests > 0 && !o.given["duration"] }
+
+func defaultOptions() *options {
+	return &options{
+		warmup: 2 * time.Second, duration: 10 * time.Second, timeout: 30 * time.Second,
+		burstInterval: 10 * time.Second, calibrate: 250 * time.Millisecond, given: map[string]bool{},
+	}
+}
+
+func parseOptions(arguments []string) (*options, error) {
+	o := defaultOptions()
+	flags := flag.NewFlagSet("triton_bench", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	o.define(flags)
+	if err := flags.Parse(arguments); err != nil {
+		return nil, flagError(err)
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("argument %q: belongs to no flag; expected flags only", flags.Arg(0))
+	}
+	flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
+	if o.client == "" {
+		o.client = load.DefaultClient
+		if strings.HasPrefix(o.url, "https:") {
+			o.client = load.NetHTTP
+		}
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	return o, o.applyMode()
+}
+
+func (o *options) define(flags *flag.FlagSet) {
+	flags.StringVar(&o.url, "url", "http://127.0.0.1:9600", "")
+	flags.StringVar(&o.track, "track", "", "")
+	flags.StringVar(&o.client, "client", "", "")
+	flags.BoolVar(&o.http2, "http2", false, "")
+	flags.BoolVar(&o.insecure, "insecure", false, "")
+	flags.StringVar(&o.mode, "mode", "", "")
+	flags.BoolVar(&o.listModes, "list-modes", false, "")
+	flags.IntVar(&o.clients, "clients", 1, "")
+	flags.StringVar(&o.pattern, "load-pattern", "constant", "")
+	flags.Var(seconds{&o.burstInterval}, "burst-interval", "")
+	flags.IntVar(&o.rampStep, "ramp-step", 16, "")
+	flags.Func("matrix-clients", "", func(text string) (err error) { o.matrixClients, err = clientList(text); return err })
+	flags.Float64Var(&o.rate, "rate", 0, "")
+	flags.StringVar(&o.arrivals, "arrivals", "constant", "")
+	flags.Float64Var(&o.shape, "shape", 0.5, "")
+	flags.Func("steps", "", func(text string) (err error) { o.steps, err = rateList(text); return err })
+	flags.Func("ramp", "", func(text string) (err error) { o.ramp, err = parseRamp(text); return err })
+	flags.StringVar(&o.replay, "replay", "", "")
+	flags.Float64Var(&o.speed, "speed", 1, "")
+	flags.IntVar(&o.maxConnections, "max-connections", 4096, "")
+	flags.StringVar(&o.slo, "slo", "", "")
+	flags.Var(seconds{&o.warmup}, "warmup", "")
+	flags.Var(seconds{&o.duration}, "duration", "")
+	flags.Var(seconds{&o.timeout}, "timeout", "")
+	flags.Int64Var(&o.requests, "requests", 0, "")
+	flags.Int64Var(&o.minRequests, "min-requests", 0, "")
+	flags.StringVar(&o.image, "image", "", "")
+	flags.StringVar(&o.images, "images", "loadtests/images", "")
+	flags.IntVar(&o.limit, "limit", 0, "")
+	flags.StringVar(&o.body, "body", "multipart", "")
+	flags.StringVar(&o.method, "method", "POST", "")
+	flags.Float64Var(&o.traceRatio, "trace-ratio", 0.01, "")
+	flags.Uint64Var(&o.seed, "seed", 1, "")
+	flags.StringVar(&o.samples, "samples", "", "")
+	flags.StringVar(&o.hlog, "hlog", "", "")
+	flags.StringVar(&o.output, "output", "", "")
+	flags.BoolVar(&o.json, "json", false, "")
+	flags.StringVar(&o.metricsAddr, "metrics-addr", "", "")
+	flags.StringVar(&o.progress, "progress", "auto", "")
+	flags.BoolVar(&o.quiet, "quiet", false, "")
+	flags.IntVar(&o.threads, "threads", 1, "")
+	flags.Var(seconds{&o.calibrate}, "calibrate", "")
+}
 
 // seconds is a duration as the seed's commands write it: a number of seconds, or Go's syntax.
 type seconds struct{ value *time.Duration }
@@ -98,38 +157,35 @@ func (s seconds) Set(text string) error {
 	return nil
 }
 
-func parseOptions(arguments []string) (*options, error) {
-	o := &options{
-		warmup: 2 * time.Second, duration: 10 * time.Second, timeout: 30 * time.Second, given: map[string]bool{},
+func clientList(text string) (list []int, err error) {
+	for word := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil || n < 1 || n > maxClients {
+			return nil, fmt.Errorf("expected numbers of clients from 1 to %d, as in 1,10,50", maxClients)
+		}
+		list = append(list, n)
 	}
-	flags := flag.NewFlagSet("triton_bench", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&o.url, "url", "http://127.0.0.1:9600", "")
-	flags.IntVar(&o.clients, "clients", 1, "")
-	flags.Float64Var(&o.rate, "rate", 0, "")
-	flags.IntVar(&o.maxConnections, "max-connections", 4096, "")
-	flags.Var(seconds{&o.warmup}, "warmup", "")
-	flags.Var(seconds{&o.duration}, "duration", "")
-	flags.Var(seconds{&o.timeout}, "timeout", "")
-	flags.Int64Var(&o.requests, "requests", 0, "")
-	flags.Int64Var(&o.minRequests, "min-requests", 0, "")
-	flags.StringVar(&o.image, "image", "", "")
-	flags.StringVar(&o.images, "images", "loadtests/images", "")
-	flags.IntVar(&o.limit, "limit", 0, "")
-	flags.StringVar(&o.body, "body", "multipart", "")
-	flags.Uint64Var(&o.seed, "seed", 1, "")
-	flags.StringVar(&o.samples, "samples", "", "")
-	flags.BoolVar(&o.json, "json", false, "")
-	flags.StringVar(&o.progress, "progress", "auto", "")
-	flags.BoolVar(&o.quiet, "quiet", false, "")
-	if err := flags.Parse(arguments); err != nil {
-		return nil, flagError(err)
+	return list, nil
+}
+
+func rateList(text string) (list []float64, err error) {
+	for word := range strings.SplitSeq(text, ",") {
+		rate, err := strconv.ParseFloat(strings.TrimSpace(word), 64)
+		if err != nil || !(rate >= 0) || rate > maxRate {
+			return nil, fmt.Errorf("expected rates from 0 to %d requests a second, as in 20,40,80", maxRate)
+		}
+		list = append(list, rate)
 	}
-	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("argument %q: belongs to no flag; expected flags only", flags.Arg(0))
+	return list, nil
+}
+
+func parseRamp(text string) (*rateRamp, error) {
+	from, to, found := strings.Cut(text, "..")
+	rates, err := rateList(from + "," + to)
+	if !found || err != nil {
+		return nil, fmt.Errorf("expected two rates from 0 to %d requests a second, as in 10..100", maxRate)
 	}
-	flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
-	return o, o.check()
+	return &rateRamp{rates[0], rates[1]}, nil
 }
 
 // flagError puts the flag package's words into this lab's form.
@@ -147,36 +203,4 @@ func flagError(err error) error {
 	text = strings.Replace(text, "for flag -", "for --", 1)
 	text = strings.Replace(text, "parse error", "expected a number", 1)
 	return errors.New(text)
-}
-
-func (o *options) check() error {
-	switch {
-	case o.given["clients"] && o.given["rate"]:
-		return errors.New("--clients and --rate: both given; expected one, clients wait for answers and a rate does not")
-	case o.given["rate"] && (!(o.rate > 0) || o.rate > 1e6):
-		return fmt.Errorf("--rate %g: expected requests a second, over 0 and at most 1000000", o.rate)
-	case o.clients < 1 || o.clients > 65536:
-		return fmt.Errorf("--clients %d: expected 1 to 65536", o.clients)
-	case o.maxConnections < 1 || o.maxConnections > 65536:
-		return fmt.Errorf("--max-connections %d: expected 1 to 65536", o.maxConnections)
-	case o.given["max-connections"] && !o.open():
-		return errors.New("--max-connections: given without --rate; in a closed loop --clients is the number of connections")
-	case o.given["requests"] && o.requests < 1:
-		return fmt.Errorf("--requests %d: expected at least 1", o.requests)
-	case o.given["min-requests"] && (o.minRequests < 1 || o.given["requests"]):
-		return errors.New("--min-requests: expected at least 1, and not together with --requests")
-	case o.duration == 0 && !o.endless():
-		return errors.New("--duration 0: nothing would be measured; expected a time such as 10s")
-	case o.timeout == 0:
-		return errors.New("--timeout 0: every request would be given up; expected a time such as 30s")
-	case o.limit < 0:
-		return fmt.Errorf("--limit %d: expected at least 1, or 0 for all images", o.limit)
-	case o.given["image"] && o.given["images"]:
-		return errors.New("--image and --images: both given; expected one")
-	case o.body != "multipart" && o.body != "raw":
-		return fmt.Errorf("--body %s: expected multipart or raw", o.body)
-	case !slices.Contains([]string{"auto", "line", "plain", "json", "none"}, o.progress):
-		return fmt.Errorf("--progress %s: expected auto, line, plain, json or none", o.progress)
-	}
-	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"windtunnel/triton_bench/sample"
 )
 
 func TestEveryRequestOfAClosedLoopIsARow(t *testing.T) {
@@ -304,7 +306,7 @@ func TestAnOpenLoopGivesUpTheTimeoutAfterItsEnd(t *testing.T) {
 		t.Errorf("status %d, %+v", b.status, a)
 	}
 	for _, row := range b.rows {
-		if row.Client == none && (row.TraceID != "" || row.BytesOut != 0 || row.FirstByte != nil) {
+		if row.Client == sample.None && (row.TraceID != "" || row.BytesOut != 0 || row.FirstByte != nil) {
 			t.Errorf("a request that was never sent has %+v", row)
 		}
 	}
@@ -320,7 +322,7 @@ func TestAFreezeIsInTheResponseTimeAndNotInTheServiceTime(t *testing.T) {
 	})
 	// One connection, so that the server holds one request of the freeze and the others wait for it.
 	b := runBench(t, url, "--rate", "100", "--duration", "1s", "--max-connections", "1")
-	var frozen record
+	var frozen fileRow
 	for _, row := range b.rows {
 		if row.Done-row.Sent > frozen.Done-frozen.Sent {
 			frozen = row

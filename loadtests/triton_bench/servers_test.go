@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
+
+	"windtunnel/triton_bench/report"
 )
 
 // answering starts a server that reads requests and lets a function answer each; the connection is
@@ -61,18 +63,35 @@ func say(text string) func(net.Conn, int64) bool {
 	}
 }
 
-// bench runs the whole program against a server and returns what it left.
-type bench struct {
+// A benched run is what the whole program left after a run against a server.
+type benched struct {
 	status  int
-	summary summary
+	summary report.Summary
 	stderr  string
-	rows    []record
+	rows    []fileRow
 	folder  string
 }
 
-func runBench(t *testing.T, url string, arguments ...string) bench {
+// A fileRow is a row as the sample file holds it, as far as the tests look at it.
+type fileRow struct {
+	Due       int64  `parquet:"due_ns"`
+	Sent      int64  `parquet:"sent_ns"`
+	FirstByte *int64 `parquet:"first_byte_ns,optional"`
+	Done      int64  `parquet:"done_ns"`
+	Status    int32  `parquet:"status"`
+	Error     string `parquet:"error"`
+	BytesIn   int64  `parquet:"bytes_in"`
+	BytesOut  int64  `parquet:"bytes_out"`
+	Image     string `parquet:"image"`
+	Client    int32  `parquet:"client"`
+	Infer     *int32 `parquet:"stage_infer_us,optional"`
+	TraceID   string `parquet:"trace_id,optional"`
+	Phase     string `parquet:"phase"`
+}
+
+func runBench(t *testing.T, url string, arguments ...string) benched {
 	t.Helper()
-	b := bench{folder: t.TempDir()}
+	b := benched{folder: t.TempDir()}
 	image := filepath.Join(b.folder, "a.jpg")
 	if err := os.WriteFile(image, bytes.Repeat([]byte("jpeg"), 300), 0o600); err != nil {
 		t.Fatal(err)
@@ -83,7 +102,8 @@ func runBench(t *testing.T, url string, arguments ...string) bench {
 	}
 	defer stderr.Close()
 	samples := filepath.Join(b.folder, "samples.parquet")
-	given := []string{"--url", url, "--image", image, "--samples", samples, "--json", "--progress", "json", "--warmup", "0"}
+	given := []string{"--url", url, "--image", image, "--samples", samples, "--json", "--progress", "json", "--warmup", "0",
+		"--calibrate", "0"}
 	var stdout strings.Builder
 	b.status = command(append(given, arguments...), &stdout, stderr)
 	if stdout.Len() > 0 {
@@ -97,7 +117,7 @@ func runBench(t *testing.T, url string, arguments ...string) bench {
 	}
 	b.stderr = string(said)
 	if _, err := os.Stat(samples); err == nil {
-		if b.rows, err = parquet.ReadFile[record](samples); err != nil {
+		if b.rows, err = parquet.ReadFile[fileRow](samples); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -105,14 +125,14 @@ func runBench(t *testing.T, url string, arguments ...string) bench {
 		t.Error("a partial file was left")
 	}
 	a := b.summary.Accounting
-	if a.Issued != a.ended() || (b.rows != nil && int64(len(b.rows)) != a.Issued) {
-		t.Errorf("issued %d, ended %d, rows %d", a.Issued, a.ended(), len(b.rows))
+	if a.Issued != a.Ended() || (b.rows != nil && int64(len(b.rows)) != a.Issued) {
+		t.Errorf("issued %d, ended %d, rows %d", a.Issued, a.Ended(), len(b.rows))
 	}
 	return b
 }
 
 // onlyError asserts that every request of the run failed in one way.
-func (b bench) onlyError(t *testing.T, name string) {
+func (b benched) onlyError(t *testing.T, name string) {
 	t.Helper()
 	if len(b.rows) == 0 {
 		t.Errorf("no rows; %s", b.stderr)

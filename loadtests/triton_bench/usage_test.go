@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"windtunnel/triton_bench/load"
 )
 
 func TestWrongUsageIsOneLineAndStatus2(t *testing.T) {
@@ -16,7 +18,29 @@ func TestWrongUsageIsOneLineAndStatus2(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, given := range []struct{ arguments, says string }{
-		{"--url https://127.0.0.1:1 --image " + image, "https is not spoken here"},
+		{"--url https://127.0.0.1:1 --client raw", "speaks no TLS"},
+		{"--insecure", "belong to --client nethttp"},
+		{"--client curl", "expected raw or nethttp"},
+		{"--mode fast", "expected single, set, quick, full, all, sustained, variable or matrix"},
+		{"--mode quick --rate 3", "both given"},
+		{"--mode variable --load-pattern wave", "expected constant, burst or ramp"},
+		{"--load-pattern ramp", "given without --mode"},
+		{"--mode variable --ramp-step 0 --load-pattern ramp", "at least 1 client"},
+		{"--matrix-clients 1,0", "numbers of clients from 1"},
+		{"--track E", "expected A, B, C"},
+		{"--track A --url http://127.0.0.1:1/x", "a path of its own"},
+		{"--arrivals poisson", "given without --rate"},
+		{"--rate 3 --arrivals often", "expected constant, poisson or gamma"},
+		{"--rate 3 --arrivals gamma --shape 0", "over 0"},
+		{"--steps 1,x", "expected rates from 0"},
+		{"--ramp 10", "as in 10..100"},
+		{"--replay /nowhere.parquet --image " + image, "--replay"},
+		{"--slo fast", "--slo fast"},
+		{"--slo p99=1s --clients 3", "both given"},
+		{"--method PUT", "expected POST or GET"},
+		{"--trace-ratio 2", "share from 0 to 1"},
+		{"--threads 0", "expected 1 to 64"},
+		{"--speed 2", "given without --replay"},
 		{"--url ftp://127.0.0.1:1", `scheme "ftp"`},
 		{"--url nonsense", "not a URL"},
 		{"--url http://", "not a URL"},
@@ -84,44 +108,36 @@ func TestDurationsAreSecondsOrGoSyntax(t *testing.T) {
 }
 
 func TestATargetWithoutAPathIsTheSeedsDefault(t *testing.T) {
-	for given, want := range map[string]target{
-		"http://h":                     {"http://h/predict/small", "h", "h:80", "/predict/small"},
-		"http://127.0.0.1:9600":        {"http://127.0.0.1:9600/predict/small", "127.0.0.1:9600", "127.0.0.1:9600", "/predict/small"},
-		"http://h/":                    {"http://h/", "h", "h:80", "/"},
-		"http://[::1]:8/p?track=null":  {"http://[::1]:8/p?track=null", "[::1]:8", "[::1]:8", "/p?track=null"},
-		"http://h/a%20b#only-a-thumb":  {"http://h/a%20b", "h", "h:80", "/a%20b"},
-		"http://h?track=A&x=%0d%0aX:1": {"http://h/predict/small?track=A&x=%0d%0aX:1", "h", "h:80", "/predict/small?track=A&x=%0d%0aX:1"},
+	for given, want := range map[string]load.Target{
+		"http://h":                     {URL: "http://h/predict/small", Scheme: "http", Host: "h", Dial: "h:80", Path: "/predict/small"},
+		"https://h/x":                  {URL: "https://h/x", Scheme: "https", Host: "h", Dial: "h:443", Path: "/x"},
+		"http://127.0.0.1:9600":        {URL: "http://127.0.0.1:9600/predict/small", Scheme: "http", Host: "127.0.0.1:9600", Dial: "127.0.0.1:9600", Path: "/predict/small"},
+		"http://h/":                    {URL: "http://h/", Scheme: "http", Host: "h", Dial: "h:80", Path: "/"},
+		"http://[::1]:8/p?track=null":  {URL: "http://[::1]:8/p?track=null", Scheme: "http", Host: "[::1]:8", Dial: "[::1]:8", Path: "/p?track=null"},
+		"http://h/a%20b#only-a-thumb":  {URL: "http://h/a%20b", Scheme: "http", Host: "h", Dial: "h:80", Path: "/a%20b"},
+		"http://h?track=A&x=%0d%0aX:1": {URL: "http://h/predict/small?track=A&x=%0d%0aX:1", Scheme: "http", Host: "h", Dial: "h:80", Path: "/predict/small?track=A&x=%0d%0aX:1"},
 	} {
-		if got, err := parseTarget(given); err != nil || got != want {
+		if got, err := parseTarget(given, defaultPath); err != nil || got != want {
 			t.Errorf("%s: %+v %v, want %+v", given, got, err, want)
 		}
 	}
 }
 
 func TestAPayloadIsAWholeRequest(t *testing.T) {
-	to, _ := parseTarget("http://h:1/p")
-	raw := newPayload("raw", to, "a.png", []byte("png"))
-	if !strings.HasPrefix(string(raw.head), "POST /p HTTP/1.1\r\nHost: h:1\r\n"+traceparentHeader) ||
-		!strings.HasSuffix(string(raw.head), "Content-Type: image/png\r\nContent-Length: 3\r\n\r\n") || string(raw.body) != "png" {
-		t.Errorf("%s%s", raw.head, raw.body)
+	to, _ := parseTarget("http://h:1/p", "")
+	raw := newPayload(&options{method: "POST", body: "raw"}, to, image{"a.png", []byte("png")})
+	if !strings.HasPrefix(string(raw.Head), "POST /p HTTP/1.1\r\nHost: h:1\r\n"+load.TraceparentField) ||
+		!strings.HasSuffix(string(raw.Head), "Content-Type: image/png\r\nContent-Length: 3\r\n\r\n") || string(raw.Body) != "png" {
+		t.Errorf("%s%s", raw.Head, raw.Body)
 	}
-	parts := newPayload("multipart", to, `a"b.jpg`, []byte("jpeg"))
+	parts := newPayload(&options{method: "POST", body: "multipart"}, to, image{`a"b.jpg`, []byte("jpeg")})
 	want := "--" + multipartBoundary + "\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a%22b.jpg\"\r\n" +
 		"Content-Type: image/jpeg\r\n\r\njpeg\r\n--" + multipartBoundary + "--\r\n"
-	if string(parts.body) != want {
-		t.Errorf("%q", parts.body)
+	if string(parts.Body) != want {
+		t.Errorf("%q", parts.Body)
 	}
-}
-
-func TestTraceIDsAreStampedInPlace(t *testing.T) {
-	ids := newTraceIDs()
-	header := []byte(traceparentHeader)
-	first := ids.stamp(header)
-	if string(header[:16]) != traceparentHeader[:16] || !strings.HasSuffix(string(header), "-00\r\n") ||
-		len(header) != len(traceparentHeader) || string(header) == traceparentHeader {
-		t.Errorf("%q", header)
-	}
-	if second := ids.stamp(header); first == second {
-		t.Error("two requests with one id")
+	get := newPayload(&options{method: "GET", body: "raw"}, to, image{})
+	if text := string(get.Head); !strings.HasPrefix(text, "GET /p HTTP/1.1") || strings.Contains(text, "Content-") || get.Body != nil {
+		t.Errorf("%s%s", text, get.Body)
 	}
 }

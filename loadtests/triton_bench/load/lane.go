@@ -83,6 +83,12 @@ func (r *Run) runLanes() {
 	for range r.lanes {
 		<-ended
 	}
+	r.open.Lock()
+	defer r.open.Unlock()
+	r.over = true
+	for _, l := range r.lanes {
+		l.transport.close()
+	}
 }
 
 func (r *Run) wakeAll() {
@@ -93,7 +99,6 @@ func (r *Run) wakeAll() {
 
 func (l *lane) work() {
 	preciseThread()
-	defer l.transport.close()
 	for {
 		now := l.run.Now()
 		next := l.load.send(now)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,8 @@ type Run struct {
 	stopping    atomic.Bool  // no more requests, those in flight are censored
 	stopNS      atomic.Int64 // when that was
 
+	open     sync.RWMutex // held while the lanes are taken down
+	over     bool
 	lanes    []*lane
 	rows     chan *chunk
 	spread   spread
@@ -100,20 +103,27 @@ func (r *Run) Reach() error {
 	return nil
 }
 
+// headStart is how long after Begin t0 is: the first request is due when everything stands ready.
+const headStart = 5 * time.Millisecond
+
+// Begin sets t0, a moment ahead. From then on the run may be watched and stopped; Do must follow.
+func (r *Run) Begin() {
+	r.prepareLanes()
+	r.t0 = time.Now().Add(headStart)
+	r.startUnixNS = r.t0.UnixNano()
+	r.gauge.start()
+}
+
 // Do runs the load to its end. rows gets every request as it ends, from one goroutine; the rows are
 // its only until it returns. An error of it stops the run.
 func (r *Run) Do(rows func([]sample.Row) error) error {
-	r.prepareLanes()
-	r.t0 = time.Now()
-	r.startUnixNS = r.t0.UnixNano()
-	r.gauge.start(r)
 	failed := make(chan error, 1)
 	go func() { failed <- r.collect(rows) }()
 	r.runLanes()
 	close(r.rows)
 	err := <-failed
-	r.Leave()
 	r.gauge.stop(r)
+	r.Leave()
 	return err
 }
 
@@ -134,7 +144,9 @@ func (r *Run) Interrupt() {
 // Stop ends the run now, because nothing more is to be learnt from it.
 func (r *Run) Stop() {
 	r.stopNS.CompareAndSwap(0, max(r.Now(), 1))
-	if !r.stopping.Swap(true) {
+	r.open.RLock() // a lane that has ended can no longer be woken
+	defer r.open.RUnlock()
+	if !r.stopping.Swap(true) && !r.over {
 		r.wakeAll()
 	}
 }

@@ -31,7 +31,7 @@ type gauge struct {
 	ended  Usage
 }
 
-func (g *gauge) start(r *Run) {
+func (g *gauge) start() {
 	g.cpu, g.before = cpuTime(), runtimeHistograms()
 }
 

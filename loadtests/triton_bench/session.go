@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"windtunnel/triton_bench/load"
+)
+
+// A session is one call of the program: what its loads share.
+type session struct {
+	options *options
+	stderr  *os.File
+	images  []image
+	names   []string // of the tracks; one empty name without --track
+	targets []load.Target
+	ceiling float64 // requests a second that the instrument was calibrated to; 0 before
+
+	interrupted atomic.Bool
+	mutex       sync.Mutex
+	current     *load.Run // the load under way
+	stopSignals func()
+}
+
+// newSession does everything that can be wrong before a request is sent.
+func newSession(o *options, stderr *os.File) (s *session, err error) {
+	s = &session{options: o, stderr: stderr}
+	if s.names, s.targets, err = targets(o); err != nil {
+		return nil, usageError{err}
+	}
+	if s.images, err = readImages(o); err != nil {
+		return nil, usageError{err}
+	}
+	if err = enoughFiles(o); err != nil {
+		return nil, usageError{err}
+	}
+	s.listen()
+	return s, nil
+}
+
+// say writes a line about the session itself, where progress is written.
+func (s *session) say(format string, values ...any) {
+	if !s.options.quiet && s.options.progress != "none" && s.options.progress != "json" {
+		fmt.Fprintf(s.stderr, format+"\n", values...)
+	}
+}
+
+// listen ends the load under way at the first signal, and with it the session; a second signal ends
+// the process at once.
+func (s *session) listen() {
+	signals, closed := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	s.stopSignals = sync.OnceFunc(func() { signal.Stop(signals); close(closed) })
+	go func() {
+		select {
+		case <-signals:
+			signal.Stop(signals)
+			s.mutex.Lock()
+			defer s.mutex.Unlock()
+			s.interrupted.Store(true)
+			if s.current != nil {
+				s.current.Interrupt()
+			}
+		case <-closed:
+		}
+	}()
+}
+
+// enter makes a load the one that a signal ends; false when a signal has already come.
+func (s *session) enter(r *load.Run) bool {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.current = r
+	return !s.interrupted.Load()
+}
+
+// enoughFiles refuses more connections than the system will open, and lowers a default that is.
+func enoughFiles(o *options) error {
+	var limit syscall.Rlimit
+	const own = 48 // files that are not connections
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return nil
+	}
+	most := int(min(limit.Cur, 1<<20)) - own
+	for _, clients := range append([]int{o.clients}, o.matrixClients...) {
+		if clients > most && !o.open() {
+			return fmt.Errorf("--clients %d: only %d files may be open; expected fewer clients, or raise `ulimit -n`",
+				clients, most)
+		}
+	}
+	if o.maxConnections > most && o.given["max-connections"] {
+		return fmt.Errorf("--max-connections %d: only %d files may be open; expected fewer, or raise `ulimit -n`",
+			o.maxConnections, most)
+	}
+	o.maxConnections = min(o.maxConnections, max(most, 1))
+	return nil
+}
