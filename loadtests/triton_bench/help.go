@@ -14,8 +14,8 @@ where
 
 closed loop: each client sends when its last request was answered
   --clients N          clients (default 1)
-  --mode MODE          a prepared test; --list-modes tells them: single, set, quick, full, all, sustained,
-                       variable, matrix
+  --mode MODE          a prepared test: single, set, quick, full, all, sustained, variable or matrix
+  --list-modes         tell what each mode does, and its defaults
   --load-pattern P     variable: constant, burst or ramp (default constant)
   --burst-interval D   variable, burst: pause between bursts of 5 s (default 10s)
   --ramp-step N        variable, ramp: clients added at each step (default 16)
