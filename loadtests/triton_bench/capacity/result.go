@@ -1,0 +1,105 @@
+package capacity
+
+// A Status says how a search ended.
+type Status string
+
+// Statuses.
+const (
+	StatusHeld       Status = "held"       // HeldRPS was confirmed, and more did not hold
+	StatusNone       Status = "none"       // even the lowest rate failed
+	StatusUnresolved Status = "unresolved" // the requests did not tell, or the search was stopped
+	StatusLimited    Status = "limited"    // the service may do more: the generator or the maximum was the limit
+)
+
+// A Result is what a search found. Rates are requests a second, 0 where there is none.
+type Result struct {
+	SLO    string `json:"slo"`
+	Status Status `json:"status"`
+	// Finished is false as long as the search has not come to its end.
+	Finished bool `json:"finished"`
+	// HeldRPS is the rate that its own confirmation held: the answer.
+	HeldRPS float64 `json:"held_rps"`
+	// ReachedRPS is the highest rate that any probe held, below all that failed. It is what the search
+	// saw, without confirmation.
+	ReachedRPS float64 `json:"reached_rps"`
+	// FailedRPS is the lowest rate that failed.
+	FailedRPS float64 `json:"failed_rps"`
+	// UnresolvedRPS is the lowest rate that stayed unresolved.
+	UnresolvedRPS float64 `json:"unresolved_rps"`
+	// LimitedBy is why no higher rate could be tried; empty unless the status is limited.
+	LimitedBy string   `json:"limited_by,omitempty"`
+	Answers   []Answer `json:"probes"`
+}
+
+// Result is what the search has found so far.
+func (s *Search) Result() Result {
+	r := Result{SLO: s.slo.String(), Finished: s.done, Answers: append([]Answer(nil), s.answers...)}
+	final := s.final()
+	for _, a := range final {
+		switch {
+		case a.Verdict == NotHeld:
+			r.FailedRPS = lower(r.FailedRPS, a.RateRPS)
+		case a.Verdict == Unresolved:
+			r.UnresolvedRPS = lower(r.UnresolvedRPS, a.RateRPS)
+		}
+	}
+	for _, a := range final {
+		if a.Verdict != Held || r.FailedRPS > 0 && a.RateRPS >= r.FailedRPS {
+			continue
+		}
+		r.ReachedRPS = max(r.ReachedRPS, a.RateRPS)
+		if a.Kind == Confirm {
+			r.HeldRPS = a.RateRPS
+		}
+	}
+	r.Status, r.LimitedBy = s.status(r.HeldRPS)
+	return r
+}
+
+// final are the answers that had the last word on their rate: the last of each row of the same probe.
+func (s *Search) final() (final []Answer) {
+	for i, a := range s.answers {
+		last := i == len(s.answers)-1
+		if last && !s.done && s.now.rate == a.RateRPS && s.now.kind == a.Kind {
+			break // is still being asked for
+		}
+		if last || s.answers[i+1].RateRPS != a.RateRPS || s.answers[i+1].Kind != a.Kind {
+			final = append(final, a)
+		}
+	}
+	return final
+}
+
+func (s *Search) status(heldRPS float64) (status Status, limitedBy string) {
+	switch {
+	case !s.done:
+		return StatusUnresolved, ""
+	case heldRPS > 0 && s.high == 0:
+		return StatusLimited, "the highest rate that was allowed is " + perSecond(s.options.MaxRPS)
+	case s.highVerdict == Invalid:
+		return StatusLimited, s.lastInvalid()
+	case heldRPS > 0:
+		return StatusHeld, ""
+	case s.low == 0 && s.highVerdict == NotHeld:
+		return StatusNone, ""
+	}
+	return StatusUnresolved, ""
+}
+
+// lastInvalid is why the lowest rate above the answer could not be measured.
+func (s *Search) lastInvalid() (why string) {
+	for _, a := range s.answers {
+		if a.RateRPS == s.high && a.Invalid != "" {
+			why = "at " + perSecond(a.RateRPS) + " the generator was the limit: " + a.Invalid
+		}
+	}
+	return why
+}
+
+// lower is the lower of two rates, of which 0 is none.
+func lower(a, b float64) float64 {
+	if a == 0 {
+		return b
+	}
+	return min(a, b)
+}
