@@ -64,8 +64,8 @@ func (o *options) checkLoad() error {
 		return fmt.Errorf("--clients %d: expected 1 to %d", o.clients, maxClients)
 	case o.rampStep < 1:
 		return fmt.Errorf("--ramp-step %d: expected at least 1 client", o.rampStep)
-	case !(o.shape > 0) || o.shape > 1000:
-		return fmt.Errorf("--shape %g: expected a number over 0 and at most 1000", o.shape)
+	case !(o.shape >= 0.001) || o.shape > 1000:
+		return fmt.Errorf("--shape %g: expected a number from 0.001 to 1000", o.shape)
 	case !(o.speed > 0) || o.speed > 1000:
 		return fmt.Errorf("--speed %g: expected a number over 0 and at most 1000", o.speed)
 	case o.maxConnections < 1 || o.maxConnections > maxClients:

@@ -145,12 +145,12 @@ func (s seconds) String() string { return "" }
 func (s seconds) Set(text string) error {
 	d, err := time.ParseDuration(text)
 	if number, notNumber := strconv.ParseFloat(text, 64); notNumber == nil {
-		if math.IsNaN(number) || math.Abs(number) > 1e9 {
+		if math.IsNaN(number) || math.Abs(number) > longestSeconds {
 			return errors.New("expected a duration such as 10, 10s or 500ms")
 		}
 		d, err = time.Duration(math.Round(number*1e9)), nil
 	}
-	if err != nil || d < 0 || d > 1e9*time.Second {
+	if err != nil || d < 0 || d > longestSeconds*time.Second {
 		return errors.New("expected a duration such as 10, 10s or 500ms")
 	}
 	*s.value = d

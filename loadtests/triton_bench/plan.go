@@ -35,6 +35,9 @@ func (o *options) config(target load.Target, payloads []load.Payload) (load.Conf
 	return c, o.planned(&c)
 }
 
+// longestSeconds is the longest time that a flag can ask for, and that fits a time.Duration.
+const longestSeconds = 1e9
+
 // clientSteps are the parts of --mode variable.
 func (o *options) clientSteps() (steps []load.Step) {
 	start, end := o.warmup, o.warmup+o.duration
@@ -78,9 +81,9 @@ func (o *options) planned(c *load.Config) (err error) {
 		first = o.ramp.from
 		profile = append(profile, arrivals.Segment{Duration: o.duration, From: o.ramp.from, To: o.ramp.to})
 		c.Steps = rampSteps(o.ramp, o.warmup, o.duration)
-	case c.Endless:
-		profile = append(profile, arrivals.Segment{
-			Duration: time.Duration(float64(c.Requests+1) / o.rate * 1e9 * 2), From: o.rate, To: o.rate})
+	case c.Endless: // random arrivals may take longer than they do on average
+		length := min(2*float64(c.Requests+100)/o.rate, longestSeconds)
+		profile = append(profile, arrivals.Segment{Duration: time.Duration(length * 1e9), From: o.rate, To: o.rate})
 	default: // room for --min-requests
 		profile = append(profile, arrivals.Segment{Duration: load.Patience * o.duration, From: o.rate, To: o.rate})
 	}

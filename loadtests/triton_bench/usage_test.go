@@ -31,7 +31,7 @@ func TestWrongUsageIsOneLineAndStatus2(t *testing.T) {
 		{"--track A --url http://127.0.0.1:1/x", "a path of its own"},
 		{"--arrivals poisson", "given without --rate"},
 		{"--rate 3 --arrivals often", "expected constant, poisson or gamma"},
-		{"--rate 3 --arrivals gamma --shape 0", "over 0"},
+		{"--rate 3 --arrivals gamma --shape 0", "from 0.001"},
 		{"--steps 1,x", "expected rates from 0"},
 		{"--ramp 10", "as in 10..100"},
 		{"--replay /nowhere.parquet --image " + image, "--replay"},

@@ -76,12 +76,16 @@ func (r *Run) firstEndNS() int64 {
 	return r.plannedEndNS
 }
 
-// sentNS is when an open loop will have sent that many measured requests: when the next is due.
+// sentNS is when an open loop will have sent that many measured requests: when the next is due, but
+// after the last of them where several are due at once.
 func (r *Run) sentNS(requests int64) int64 {
-	if ns, ok := r.config.Plan.NthNS(r.MeasureStartNS(), requests+1); ok {
-		return ns
+	plan, start := r.config.Plan, r.MeasureStartNS()
+	next, ok := plan.NthNS(start, requests+1)
+	if !ok {
+		return plan.EndNS()
 	}
-	return r.config.Plan.EndNS()
+	last, _ := plan.NthNS(start, requests)
+	return max(next, last+1)
 }
 
 // Reach connects once, so that an unreachable service is one line and not a file of failures. The

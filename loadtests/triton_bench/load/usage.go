@@ -4,6 +4,7 @@ import (
 	"math"
 	"runtime"
 	"runtime/metrics"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -15,6 +16,7 @@ type Usage struct {
 	BusiestLaneShare  float64 // of the time, that the busiest sending thread did not sleep
 	GOMAXPROCS        int
 	GCPauseMaxMS      float64
+	GCPauseShare      float64 // of the time, that all threads were stopped
 	SchedLatencyP99MS float64
 	RSSMaxBytes       int64
 }
@@ -47,6 +49,7 @@ func (g *gauge) now(r *Run) Usage {
 		SchedLatencyP99MS: 1e3 * quantile(g.before[schedLatencies], histograms[schedLatencies], 0.99),
 		RSSMaxBytes:       maxRSSBytes(resourceUsage()),
 	}
+	u.GCPauseShare = total(g.before[gcPauses], histograms[gcPauses]) / u.WallSeconds
 	for _, l := range r.lanes {
 		u.BusiestLaneShare = max(u.BusiestLaneShare, float64(l.busyNS.Load())/float64(wallNS))
 	}
@@ -68,31 +71,51 @@ func runtimeHistograms() map[string]metrics.Float64Histogram {
 	return read
 }
 
+// added is what came to a histogram's counts since before.
+func added(before, after metrics.Float64Histogram) (counts []uint64, total uint64) {
+	counts = slices.Clone(after.Counts)
+	for i := range counts {
+		if i < len(before.Counts) {
+			counts[i] -= before.Counts[i]
+		}
+		total += counts[i]
+	}
+	return counts, total
+}
+
 // quantile is the upper bound of the bucket that holds the quantile of what was added since before.
 func quantile(before, after metrics.Float64Histogram, q float64) float64 {
-	var total uint64
-	added := make([]uint64, len(after.Counts))
-	for i, count := range after.Counts {
-		added[i] = count
-		if i < len(before.Counts) {
-			added[i] -= before.Counts[i]
-		}
-		total += added[i]
-	}
-	if total == 0 {
+	counts, n := added(before, after)
+	if n == 0 {
 		return 0
 	}
-	rank := uint64(math.Ceil(q * float64(total)))
-	for i, count := range added {
+	rank := uint64(math.Ceil(q * float64(n)))
+	for i, count := range counts {
 		if count >= rank {
-			if bound := after.Buckets[i+1]; !math.IsInf(bound, 1) {
-				return bound
-			}
-			return after.Buckets[i]
+			return bound(after.Buckets, i)
 		}
 		rank -= count
 	}
 	return 0
+}
+
+// total is the sum of what was added since before, each taken for its bucket's upper bound.
+func total(before, after metrics.Float64Histogram) (sum float64) {
+	counts, _ := added(before, after)
+	for i, count := range counts {
+		if count > 0 {
+			sum += float64(count) * bound(after.Buckets, i)
+		}
+	}
+	return sum
+}
+
+// bound is the upper bound of a bucket, or the lower one of the last, which has none.
+func bound(buckets []float64, i int) float64 {
+	if math.IsInf(buckets[i+1], 1) {
+		return buckets[i]
+	}
+	return buckets[i+1]
 }
 
 func resourceUsage() syscall.Rusage {

@@ -12,7 +12,7 @@ func ms(v float64) *float64 { return &v }
 // sound is an open loop in order; each case breaks one thing, as far as it just may and a little more.
 func sound() Facts {
 	return Facts{
-		Open: true, ResponseP50MS: ms(10), PaceP99MS: ms(0.05), PromptDue: 1000, PromptSent: 1000,
+		Open: true, ResponseP50MS: ms(10), PaceMS: ms(0.05), PaceAt: "P99", PromptDue: 1000, PromptSent: 1000,
 		AchievedRPS: ms(1000), CeilingRPS: 50_000,
 		Usage: load.Usage{
 			CPUSeconds: 1, WallSeconds: 10, BusiestLaneShare: 0.2, GOMAXPROCS: 2, GCPauseMaxMS: 0.1, SchedLatencyP99MS: 0.1,
@@ -28,25 +28,25 @@ func TestEachRuleFiresBeyondItsLimitAndNotAtIt(t *testing.T) {
 	}{
 		"sound":                {func(f *Facts) {}, ""},
 		"sound closed loop":    {closed, ""},
-		"lag of a millisecond": {func(f *Facts) { f.PaceP99MS = ms(1) }, ""},
+		"lag of a millisecond": {func(f *Facts) { f.PaceMS = ms(1) }, ""},
 		"lag over a millisecond": {
-			func(f *Facts) { f.PaceP99MS = ms(1.01) },
+			func(f *Facts) { f.PaceMS = ms(1.01) },
 			"send lag: P99 is 1.01 ms; expected at most 1.00 ms",
 		},
-		"lag of 5 % of P50": {func(f *Facts) { f.ResponseP50MS, f.PaceP99MS = ms(100), ms(5) }, ""},
+		"lag of 5 % of P50": {func(f *Facts) { f.ResponseP50MS, f.PaceMS = ms(100), ms(5) }, ""},
 		"lag over 5 % of P50": {
-			func(f *Facts) { f.ResponseP50MS, f.PaceP99MS = ms(100), ms(5.1) },
+			func(f *Facts) { f.ResponseP50MS, f.PaceMS = ms(100), ms(5.1) },
 			"send lag: P99 is 5.10 ms; expected at most 5.00 ms",
 		},
 		"lag, nothing answered": {
-			func(f *Facts) { f.ResponseP50MS, f.PaceP99MS = nil, ms(1.5) },
+			func(f *Facts) { f.ResponseP50MS, f.PaceMS = nil, ms(1.5) },
 			"send lag",
 		},
 		"every arrival waited": {
-			func(f *Facts) { f.PaceP99MS, f.PromptDue, f.PromptSent = nil, 0, 0 },
+			func(f *Facts) { f.PaceMS, f.PromptDue, f.PromptSent = nil, 0, 0 },
 			"",
 		},
-		"lag in a closed loop": {func(f *Facts) { closed(f); f.PaceP99MS = ms(50) }, ""},
+		"lag in a closed loop": {func(f *Facts) { closed(f); f.PaceMS = ms(50) }, ""},
 		"99 % sent":            {func(f *Facts) { f.PromptSent = 990 }, ""},
 		"less than 99 % sent": {
 			func(f *Facts) { f.PromptSent = 989 },
@@ -69,13 +69,14 @@ func TestEachRuleFiresBeyondItsLimitAndNotAtIt(t *testing.T) {
 			func(f *Facts) { f.CPUSeconds = 14.2 },
 			"CPU: the generator used 71 % of the 2 CPUs",
 		},
-		"pause of a millisecond": {func(f *Facts) { f.GCPauseMaxMS = 1 }, ""},
+		"pauses of a millisecond": {func(f *Facts) { f.GCPauseMaxMS, f.GCPauseShare = 1, 0.01 }, ""},
+		"one long pause":          {func(f *Facts) { f.GCPauseMaxMS, f.GCPauseShare = 5, 0.001 }, ""},
 		"pause over a millisecond": {
-			func(f *Facts) { f.GCPauseMaxMS = 1.2 },
-			"garbage collection: the longest pause was 1.20 ms",
+			func(f *Facts) { f.GCPauseMaxMS, f.GCPauseShare = 1.2, 0.002 },
+			"garbage collection: it stopped the generator for 0.20 % of the time, for up to 1.20 ms",
 		},
-		"pause in a closed loop":  {func(f *Facts) { closed(f); f.GCPauseMaxMS = 1.2 }, "garbage collection"},
-		"pause of a slow service": {func(f *Facts) { f.ResponseP50MS, f.GCPauseMaxMS = ms(100), 1.2 }, ""},
+		"pause in a closed loop":  {func(f *Facts) { closed(f); f.GCPauseMaxMS, f.GCPauseShare = 1.2, 0.002 }, "garbage collection"},
+		"pause of a slow service": {func(f *Facts) { f.ResponseP50MS, f.GCPauseMaxMS, f.GCPauseShare = ms(100), 1.2, 0.002 }, ""},
 		"scheduler of raw lanes":  {func(f *Facts) { f.SchedLatencyP99MS = 20 }, ""},
 		"scheduler of net/http": {
 			func(f *Facts) { f.NetHTTP, f.SchedLatencyP99MS = true, 1.5 },
@@ -117,7 +118,7 @@ func TestEachRuleFiresBeyondItsLimitAndNotAtIt(t *testing.T) {
 
 func TestAllReasonsAreGiven(t *testing.T) {
 	facts := sound()
-	facts.PaceP99MS, facts.PromptSent, facts.BusiestLaneShare = ms(30), 700, 0.99
+	facts.PaceMS, facts.PromptSent, facts.BusiestLaneShare = ms(30), 700, 0.99
 	if valid, reasons := Check(facts); valid || len(reasons) != 3 {
 		t.Errorf("%t %q", valid, reasons)
 	}

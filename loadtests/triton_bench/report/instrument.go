@@ -21,6 +21,7 @@ type Instrument struct {
 	BusiestLaneShare    float64  `json:"busiest_lane_share"`
 	GOMAXPROCS          int      `json:"gomaxprocs"`
 	GCPauseMaxMS        float64  `json:"gc_pause_max_ms"`
+	GCPauseShare        float64  `json:"gc_pause_share"`
 	SchedLatencyP99MS   float64  `json:"sched_latency_p99_ms"`
 	RSSMaxBytes         int64    `json:"rss_max_bytes"`
 	Connections         int64    `json:"connections"`
@@ -32,7 +33,7 @@ func (t *Tally) instrument(durationS float64) Instrument {
 	u := t.source.Usage()
 	i := Instrument{
 		CPUSeconds: u.CPUSeconds, WallSeconds: u.WallSeconds, BusiestLaneShare: u.BusiestLaneShare,
-		GOMAXPROCS: u.GOMAXPROCS, GCPauseMaxMS: u.GCPauseMaxMS, SchedLatencyP99MS: u.SchedLatencyP99MS,
+		GOMAXPROCS: u.GOMAXPROCS, GCPauseMaxMS: u.GCPauseMaxMS, GCPauseShare: u.GCPauseShare, SchedLatencyP99MS: u.SchedLatencyP99MS,
 		RSSMaxBytes: u.RSSMaxBytes, Connections: t.source.Dials(), QueuedForConnection: t.source.Queued(),
 	}
 	if lag := t.during.lag; lag.Total() > 0 {
@@ -52,9 +53,15 @@ func (t *Tally) instrument(durationS float64) Instrument {
 // facts are what the instrument is judged by.
 func (t *Tally) facts(i *Instrument, responseP50MS *float64, ceilingRPS float64) Facts {
 	c := t.source.Config()
+	at, p := "P50", 0.50
+	if n := t.pace.Total(); n >= needForP99 {
+		at, p = "P99", 0.99
+	} else if n >= needForP95 {
+		at, p = "P95", 0.95
+	}
 	return Facts{
 		Open: c.Open(), NetHTTP: c.Client == load.NetHTTP, ResponseP50MS: responseP50MS,
-		PaceP99MS: i.PaceP99MS, PromptDue: t.promptDue, PromptSent: t.promptSent,
+		PaceMS: percentileMS(t.pace, p, 1), PaceAt: at, PromptDue: t.promptDue, PromptSent: t.promptSent,
 		AchievedRPS: i.AchievedRPS, CeilingRPS: ceilingRPS,
 		ConnectFailure: t.source.FirstFailure(sample.ConnectFailure), Usage: t.source.Usage(),
 	}
