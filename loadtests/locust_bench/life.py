@@ -1,0 +1,163 @@
+"""
+The life of a run at Locust's events: options, start, a line a second, the end, samples and summary.
+
+A process that is alone and a master decide for all (`Conductor`); whoever has users fills a part.
+Workers are told by Locust's own messages, which arrive in order with its "spawn" and "quit".
+"""
+
+import logging
+import signal
+import sys
+from dataclasses import asdict
+from time import monotonic_ns
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+from locust.exception import StopTest
+from locust.runners import MasterRunner, WorkerRunner
+
+from loadtests.locust_bench import options as opts
+from loadtests.locust_bench.conductor import STOP, TALLY, Conductor
+from loadtests.locust_bench.run import RUN, Orders
+from loadtests.payloads import PayloadError, build, image_files
+
+DEFAULT_HOST = "http://127.0.0.1:9600"
+USAGE_STATUS = 2
+INTERRUPTED_STATUS = 130
+log = logging.getLogger(__name__)
+
+
+class Life:
+    """The listeners of this process."""
+
+    def __init__(self, default_class: str) -> None:
+        self._default_class = default_class
+        self._conductor: Conductor | None = None
+
+    def listen(self, events: Any) -> None:
+        """Before Locust's own listeners are there, so that ours are asked last when it ends."""
+        events.init_command_line_parser.add_listener(opts.add_to)
+        events.init.add_listener(self.init)
+        events.test_start.add_listener(self.test_start)
+        events.test_stopping.add_listener(self.test_stopping)
+        events.test_stop.add_listener(self.test_stop)
+        events.request.add_listener(self.request)
+        events.quitting.add_listener(self.quitting_last)
+
+    def init(self, environment: Any, runner: Any, **_: Any) -> None:
+        """Refuse what cannot work before anything starts."""
+        gevent.signal_handler(signal.SIGINT, interrupt)
+        environment.events.quitting.add_listener(self.quitting_first)
+        if isinstance(runner, WorkerRunner):
+            runner.register_message(STOP, self._told_to_stop)
+            return
+        given = environment.parsed_options
+        opts.make_absolute(given)
+        problem = opts.problem(given, distributed=isinstance(runner, MasterRunner))
+        try:
+            options = opts.read(given)
+            build(image_files(options.images, options.limit), options.body)
+            if options.samples and not options.samples.parent.is_dir():
+                problem = f"--samples {options.samples}: no such folder; expected one; make it"
+        except PayloadError as error:
+            problem = str(error)
+        if problem:
+            print(f"locust: {problem}", file=sys.stderr)
+            sys.exit(USAGE_STATUS)
+        environment.host = environment.host or DEFAULT_HOST
+        # A user who is stopped may have the time that a request has; Ctrl-C takes it away.
+        environment.stop_timeout = environment.stop_timeout or options.timeout_s
+        if not given.user_classes and not given.class_picker:
+            named = environment.available_user_classes
+            chosen = [named[self._default_class]] if self._default_class in named else []
+            environment.user_classes[:] = chosen or environment.user_classes
+        self._conductor = Conductor(environment)
+
+    def test_start(self, environment: Any, **_: Any) -> None:
+        """The first of all: decide, and open the part."""
+        try:
+            self._start(environment)
+        except (PayloadError, OSError) as error:
+            if self._conductor:
+                self._conductor.broken = str(error)
+            raise StopTest(str(error)) from error
+
+    def _start(self, environment: Any) -> None:
+        runner, given = environment.runner, environment.parsed_options
+        if self._conductor:
+            split_host(environment)
+            given.windtunnel = asdict(self._conductor.decide())
+        if not isinstance(runner, MasterRunner):
+            worker = runner.worker_index if isinstance(runner, WorkerRunner) else None
+            RUN.begin(given, Orders(**given.windtunnel), worker)
+            if worker is not None:
+                gevent.spawn(tell_master, runner)
+        if self._conductor:
+            self._conductor.begin()
+
+    def request(self, context: dict[str, Any], response: Any, exception: Any, **_: Any) -> None:
+        """An answer, or why there is none; requests that are not ours have no exchange."""
+        exchange = context.get("exchange")
+        if exchange is not None:
+            exchange.part.answered(exchange, response, exception)
+
+    def test_stopping(self, **_: Any) -> None:
+        """No user begins anything more."""
+        if self._conductor:
+            self._conductor.stopping()
+
+    def test_stop(self, **_: Any) -> None:
+        """The users of this process are gone; a master's workers may still have some."""
+        RUN.finish()
+        if self._conductor:
+            self._conductor.stopped()
+
+    def quitting_first(self, environment: Any, **_: Any) -> None:
+        """Ctrl-C or a kill in mid-run: those in flight are censored, at the workers too."""
+        if self._conductor:
+            self._conductor.hurry()
+        environment.stop_timeout = 0.0
+        if RUN.active:
+            environment.runner.stop()
+
+    def quitting_last(self, environment: Any, **_: Any) -> None:
+        """The master has told its workers to quit: wait for their parts."""
+        if not self._conductor:
+            return
+        self._conductor.join()
+        if self._conductor.broken:
+            environment.process_exit_code = 1
+        elif self._conductor.interrupted:
+            environment.process_exit_code = INTERRUPTED_STATUS
+
+    def _told_to_stop(self, environment: Any, msg: Any, **_: Any) -> None:
+        environment.stop_timeout = float(msg.data)
+
+
+def interrupt() -> None:
+    """
+    Ctrl-C, where Locust waits for it.
+
+    Python would raise it wherever it is just then: in a user, whose row would be lost.
+    """
+    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+
+
+def split_host(environment: Any) -> None:
+    """An address with a path is as good as a host and --path."""
+    given, parts = environment.parsed_options, urlsplit(environment.host)
+    path = parts.path.rstrip("/") + (f"?{parts.query}" if parts.query else "")
+    environment.host = f"{parts.scheme}://{parts.netloc}"
+    given.path = given.path or path or opts.SMALL
+
+
+def tell_master(runner: Any) -> None:
+    """Each second, what this worker has come to."""
+    part = RUN.part
+    while RUN.active and RUN.part is part:
+        part.spill()
+        said = {**part.tally.as_message(), "issued": part.issued, "fault": part.footer.fault}
+        runner.send_message(TALLY, said)
+        # A moment before the master says it.
+        gevent.sleep(1.0 - ((monotonic_ns() - RUN.orders.t0_ns) / 1e9 + 0.1) % 1.0)

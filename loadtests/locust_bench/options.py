@@ -1,0 +1,138 @@
+"""
+The options that the locustfile adds to Locust's own, and what they come to.
+
+Locust hands a master's options on to its workers, so a worker needs none of them.
+"""
+
+import re
+from argparse import ArgumentTypeError, Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtests.payloads import FORMS, IMAGES
+
+MIX = "/predict/nano=6,/predict/small=3,/predict/medium=1,/predict/nano?track=null=2"
+SMALL = "/predict/small"
+_DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(ms|s|m|h|)")
+_UNITS_S = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration_s(text: str) -> float:
+    """A duration as triton_bench writes it: 10, 10s, 500ms, 2m."""
+    match = _DURATION.fullmatch(text.strip())
+    if not match:
+        raise ArgumentTypeError(f"{text!r} is no duration; expected one such as 10, 10s or 500ms")
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+def positive_s(text: str) -> float:
+    """A duration that is not zero."""
+    value = duration_s(text)
+    if not value > 0:
+        raise ArgumentTypeError(f"{text!r} is no time at all; expected more than 0")
+    return value
+
+
+def whole(text: str) -> int:
+    """A whole number that is not negative."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is no whole number; expected 0 or more")
+    return int(text)
+
+
+def mix(text: str) -> dict[str, float]:
+    """Weights by path: `/predict/nano=6,/predict/small=3`."""
+    weights = {}
+    for part in text.split(","):
+        path, _, weight = part.rpartition("=")
+        if not path.startswith("/") or not re.fullmatch(r"\d+(\.\d+)?", weight):
+            raise ArgumentTypeError(
+                f"{part!r} is no weight of a path; expected PATH=WEIGHT, such as /predict/nano=6"
+            )
+        weights[path] = float(weight)
+    if not sum(weights.values()):
+        raise ArgumentTypeError(f"{text!r} sends nothing; expected a weight above 0")
+    return weights
+
+
+def add_to(parser: Any) -> None:
+    """Declare the options; only the path can be changed in the web page."""
+
+    add = parser.add_argument_group("Measuring (windtunnel)").add_argument
+    path = add("--path", default="", help=f"of the endpoint (default: that of --host, or {SMALL})")
+    path.include_in_web_ui = True
+    add("--mix", type=mix, default=mix(MIX), metavar="PATH=WEIGHT,..", help=f"of Mixed ({MIX})")
+    add("--body", choices=FORMS, default="multipart", help='field "image" of a form, or raw')
+    add("--image", default="", metavar="FILE", help="send this image")
+    add("--images", default=str(IMAGES), metavar="DIR", help="send these (default: %(default)s)")
+    add("--limit", type=whole, default=0, metavar="N", help="only the first N images, by name")
+    add("--seed", type=whole, default=1, metavar="S", help="order of images and paths (default 1)")
+    add("--warmup", type=duration_s, default=2.0, metavar="D", help="load before it (default 2s)")
+    add("--duration", type=positive_s, metavar="D", help="measured time (default: until stopped)")
+    add("--min-requests", type=whole, default=0, metavar="N", help="longer, up to 4 x --duration")
+    add("--timeout", type=positive_s, default=30.0, metavar="D", help="give up then (default 30s)")
+    add("--pause", type=duration_s, default=0.0, metavar="D", help="of a user after each answer")
+    add("--samples", default="", metavar="FILE", help="one row for each request, as Parquet")
+    add("--summary", default="", metavar="FILE", help="JSON summary; - is standard output")
+    add("--progress", choices=("none", "json"), default="none", help="a line a second on stderr")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options as given, checked."""
+
+    path: str
+    mix: dict[str, float]
+    body: str
+    images: Path
+    limit: int
+    seed: int
+    warmup_s: float
+    duration_s: float | None
+    min_requests: int
+    timeout_s: float
+    pause_s: float
+    samples: Path | None
+    summary: str
+    progress: str
+
+
+def read(given: Namespace) -> Options:
+    """The options of a run, from what Locust parsed or a master sent."""
+    return Options(
+        path=given.path,
+        mix=dict(given.mix),
+        body=given.body,
+        images=Path(given.image or given.images),
+        limit=given.limit,
+        seed=given.seed,
+        warmup_s=given.warmup,
+        duration_s=given.duration,
+        min_requests=given.min_requests,
+        timeout_s=given.timeout,
+        pause_s=given.pause,
+        samples=Path(given.samples) if given.samples else None,
+        summary=given.summary,
+        progress=given.progress,
+    )
+
+
+def problem(given: Namespace, *, distributed: bool) -> str | None:
+    """What cannot be done with these options together."""
+    if given.min_requests and not given.duration:
+        return "--min-requests: given without --duration; expected both; it makes that longer"
+    if given.min_requests and distributed:
+        return "--min-requests: workers do not know each other's counts; use one process"
+    if given.duration and given.run_time:
+        return "--duration and --run-time: both given; expected one; the latter has the warm-up"
+    if (given.host or "").startswith("https:"):
+        return f"--host {given.host}: expected http; TLS would hide when the first byte is sent"
+    return None
+
+
+def make_absolute(given: Namespace) -> None:
+    """A worker may run in another folder than its master."""
+    for name in ("image", "images", "samples"):
+        if value := getattr(given, name):
+            setattr(given, name, str(Path(value).absolute()))

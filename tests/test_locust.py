@@ -1,0 +1,308 @@
+"""Locust as a measuring program: real processes against a real server of known delays."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from loadtests import samples
+from tests.conftest import Service
+from tests.locusts import command, ended, locust, run
+from tests.stub import IMAGE, Stub, bench, stub
+
+STAGES = "queue;dur=0.19, infer;dur=14.042, total;dur=20"
+LOAD = ("-u", "3", "-r", "3")
+
+
+def check(path: Path, summary: dict[str, Any]) -> pa.Table:
+    """Rows and summary count the same; samples.read has refused what makes no sense."""
+    table = samples.read(path).table
+    assert samples.accounting(table) == summary["accounting"]
+    assert table.num_rows > 0
+    assert not list(path.parent.glob(".*")), "no part is left"
+    return table
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_rows_summary_and_server_agree_in_counts_and_times(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    with stub("--delay", "20ms", "--server-timing", STAGES) as server:
+        ran = run(server.url, *LOAD, "--duration", "2s", "--warmup", "0.5s", "--samples", str(path),
+                  "--progress", "json")  # fmt: skip
+        seen = server.stats()
+    assert ran.status == 0, ran.stderr
+    table = check(path, ran.summary)
+    assert table.num_rows == seen["requests"]
+    assert ran.summary["accounting"]["ok"] == table.num_rows
+    due, sent, first, done = (
+        table[f"{name}_ns"].to_numpy() for name in ("due", "sent", "first_byte", "done")
+    )
+    assert np.all(sent <= first)
+    assert np.all(first <= done)
+    assert np.all(done - sent >= 20_000_000), "the delay is known, and no time is rounded"
+    assert np.median(done - sent) < 30_000_000
+    assert len(np.unique((done - sent) % 1_000_000)) > table.num_rows / 2
+    assert due.min() >= 0
+    assert due.max() < 2_500_000_000
+    for client in range(3):  # one after the other, each due when the one before was answered
+        mine = table.filter(pc.equal(table["client"], client)).sort_by("due_ns")
+        dues, dones = mine["due_ns"].to_numpy(), mine["done_ns"].to_numpy()
+        assert np.array_equal(dues[1:], dones[:-1])
+    assert set(table["stage_queue_us"].to_pylist()) == {190}
+    assert set(table["stage_infer_us"].to_pylist()) == {14042}
+    assert table["stage_decode_us"].null_count == table.num_rows
+    traces = table["trace_id"].to_pylist()
+    assert len(set(traces)) == len(traces)
+    assert all(len(trace) == 32 for trace in traces)
+    assert set(table["image"].to_pylist()) == {IMAGE.name}
+    lines = [json.loads(line) for line in ran.stderr.splitlines() if line.startswith("{")]
+    assert [round(line["elapsed_s"]) for line in lines][:2] == [1, 2]
+    assert lines[-1]["phase"] == "measure"
+    assert lines[-1]["total_s"] == pytest.approx(2.5)
+    assert 18 < lines[-1]["p50_ms"] < 60
+
+
+def test_the_summary_is_that_of_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    with stub("--mode", "bimodal", "--delay", "3ms", "--slow", "30ms") as server:
+        ran = run(server.url, *LOAD, "--duration", "2s", "--warmup", "1s", "--samples", str(path))
+    read = samples.read(path)
+    measured = read.table.filter(pc.equal(read.table["phase"].cast("string"), "measure"))
+    due, done = (measured[name].to_numpy() for name in ("due_ns", "done_ns"))
+    start, end = read.window.measure_start_ns, read.window.measure_end_ns
+    assert (start, end) == (1_000_000_000, 3_000_000_000)
+    assert due.min() >= start
+    assert due.max() < end
+    response = np.sort(done - due) / 1e6
+    for name, p in (("p50", 0.50), ("p95", 0.95), ("p99", 0.99)):
+        rank = int(np.ceil(p * len(response) - 1e-9))
+        need = {"p50": 1, "p95": 72, "p99": 368}[name]
+        expected = response[rank - 1] if len(response) >= need else None
+        assert ran.summary["response_ms"][name] == expected
+    assert ran.summary["response_ms"]["max"] == response[-1]
+    every = read.table["done_ns"].to_numpy()
+    inside = np.sum((every >= start) & (every < end))
+    assert ran.summary["throughput_rps"] == inside / 2
+    instrument = ran.summary["instrument"]
+    assert 0 < instrument["cpu_s"] < 2 * instrument["wall_s"]
+    assert instrument["gomaxprocs"] == 1
+    assert instrument["valid"] is not bool(instrument["reasons"])
+
+
+def test_every_failure_is_a_row_of_its_class(triton_bench: Path, tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    flags = ("--fail-every", "7", "--drop-every", "11", "--silent-every", "41")
+    with stub("--delay", "5ms", *flags) as server:
+        ran = run(server.url, *LOAD, "--duration", "2s", "--timeout", "200ms", "--samples",
+                  str(path), "--exit-code-on-error", "0")  # fmt: skip
+        seen = server.stats()
+    assert ran.status == 0, ran.stderr
+    table, counts = check(path, ran.summary), ran.summary["accounting"]
+    assert counts["issued"] == seen["requests"]
+    # The stub counts a request before it decides: number 77 is dropped, not failed; 41 is silent.
+    numbers = range(1, seen["requests"] + 1)
+    assert counts["transport_error"] == sum(n % 11 == 0 for n in numbers)
+    assert counts["timeout"] == sum(n % 41 == 0 and n % 11 != 0 for n in numbers) > 0
+    failed = sum(n % 7 == 0 and n % 11 != 0 and n % 41 != 0 for n in numbers)
+    assert counts["http_error"] == failed > 0
+    assert ran.summary["errors"] == {
+        "closed": counts["transport_error"],
+        "http_500": failed,
+        "timeout": counts["timeout"],
+    }
+    late = table.filter(pc.equal(table["error"].cast("string"), "timeout"))
+    waited_ms = (late["done_ns"].to_numpy() - late["sent_ns"].to_numpy()) / 1e6
+    assert np.all(waited_ms >= 199)
+    assert np.all(waited_ms < 400)
+    # A refusal keeps its connection; a drop and a timeout cost one, and the three were opened once.
+    broken = counts["transport_error"] + counts["timeout"]
+    assert abs(ran.summary["instrument"]["connections"] - 3 - broken) <= 3
+    # The bytes of a request are those that triton_bench sends, but for the fields of the head.
+    with stub("--delay", "1ms") as server:
+        other = tmp_path / "t.parquet"
+        bench(triton_bench, server.url, "--clients", "1", "--requests", "2", "--samples",
+              str(other))  # fmt: skip
+    heads = [samples.read(file).table["bytes_out"].to_numpy().min() for file in (path, other)]
+    assert abs(int(heads[0]) - int(heads[1])) < 64
+
+
+def test_nobody_listens_and_nobody_hurries(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    ran = run("http://127.0.0.1:9", *LOAD, "--duration", "1s", "--samples", str(path))
+    assert ran.status == 1, "Locust's own status of a run with failures"
+    table = check(path, ran.summary)
+    assert set(table["error"].to_pylist()) == {"connect"}
+    assert table["bytes_out"].to_pylist() == [0] * table.num_rows
+    assert table.num_rows < 40, "a user that cannot connect waits, longer each time"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_censors_what_is_in_flight_and_keeps_the_rest(tmp_path: Path, workers: int) -> None:
+    path = tmp_path / "s.parquet"
+    more = ("--processes", str(workers)) if workers else ()
+    with stub("--delay", "20ms", "--silent-every", "10") as server:
+        with locust(server.url, "-u", "4", "-r", "4", "--duration", "60s", "--samples", str(path),
+                    *more) as process:  # fmt: skip
+            until(lambda: server.stats()["requests"] >= 40)
+            began = time.monotonic()
+            os.killpg(process.pid, signal.SIGINT)
+            ran = ended(process)
+            took_s = time.monotonic() - began
+        seen = server.stats()
+    assert ran.status == 130, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert took_s < 10, "those in flight are given up, not waited for"
+    table = check(path, ran.summary)
+    assert ran.summary["interrupted"] is True
+    assert table.num_rows == seen["requests"]
+    assert ran.summary["accounting"]["censored"] == 4, "each user had got an image of no answer"
+
+
+def test_workers_make_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    with stub("--delay", "10ms") as server:
+        ran = run(server.url, "-u", "5", "-r", "5", "--processes", "2", "--duration", "2s",
+                  "--warmup", "1s", "--samples", str(path), "--seed", "3")  # fmt: skip
+        seen = server.stats()
+    assert ran.status == 0, ran.stderr
+    table = check(path, ran.summary)
+    assert table.num_rows == seen["requests"]
+    assert set(table["client"].to_pylist()) == set(range(5))
+    assert ran.summary["instrument"]["gomaxprocs"] == 2
+    assert ran.summary["clients"] == 5
+    assert samples.read(path).window.duration_s == 2
+
+
+def test_a_worker_that_vanishes_is_no_measurement(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    load = ("-u", "4", "-r", "4", "--processes", "2", "--duration", "60s")
+    with (
+        stub("--delay", "10ms") as server,
+        locust(server.url, *load, "--samples", str(path)) as process,
+    ):
+        until(lambda: server.stats()["requests"] >= 40)
+        opened = next(tmp_path.glob(".s.parquet.*.parts/worker-1.open"))
+        os.kill(json.loads(opened.read_text())["pid"], signal.SIGKILL)
+        ran = ended(process)
+    assert ran.status == 1
+    assert "locust: worker-1 (pid" in ran.stderr
+    assert "vanished, and its requests with it" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_master_and_a_worker_of_their_own(tmp_path: Path) -> None:
+    """The worker runs in another folder and is told everything but the locustfile."""
+    path = tmp_path / "s.parquet"
+    with stub("--delay", "10ms") as server:
+        port = str(20_000 + os.getpid() % 10_000)
+        where = Path(__file__).parent.parent / "loadtests/locustfile.py"
+        worker = ("--worker", "--master-port", port)
+        with (
+            locust(server.url, *LOAD, "--master", "--master-bind-port", port, "--expect-workers",
+                   "1", "--duration", "1.5s", "--samples", str(path), "Mixed", "--mix",
+                   "/a=3,/b=1") as master,
+            locust("http://127.0.0.1:1", *worker, file=str(where), cwd=tmp_path) as other,
+        ):  # fmt: skip
+            ran = ended(master)
+            assert ended(other).status == 0
+        seen = server.stats()
+    assert ran.status == 0, ran.stderr
+    assert check(path, ran.summary).num_rows == seen["requests"]
+    assert "/a" in ran.stderr
+    assert "/b" in ran.stderr
+
+
+def test_a_full_disk_leaves_nothing_that_looks_like_samples(tmp_path: Path) -> None:
+    """A limit on file size makes the kernel refuse a write, as a full disk does."""
+    path = tmp_path / "s.parquet"
+    with stub("--delay", "1ms") as server:
+        whole = command(server.url, *LOAD, "--duration", "30s", "--samples", str(path))
+        limited = ["bash", "-c", 'ulimit -f 60; exec "$@"', "limited", *whole]
+        done = subprocess.run(limited, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (("--duration", "soon"), "'soon' is no duration"),
+        (("--image", "", "--images", "tests/data"), "no images among"),
+        (("--host", "https://127.0.0.1"), "expected http"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line(flags: tuple[str, ...], expected: str) -> None:
+    ran = run("http://127.0.0.1:9", *LOAD, *flags)
+    assert ran.status == 2
+    assert expected in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_the_page_starts_one_run_after_the_other(tmp_path: Path) -> None:
+    """Without --headless nothing runs until somebody says so, and each run has a file."""
+    path, port = tmp_path / "s.parquet", 30_000 + os.getpid() % 10_000
+    with stub("--delay", "5ms") as server:
+        page = ("--web-port", str(port), "--web-host", "127.0.0.1")
+        with locust(server.url, *page, "--headful", "--samples", str(path)) as process:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+                until(lambda: answers(client))
+                assert server.stats()["requests"] == 0
+                for _ in range(2):
+                    least = server.stats()["requests"] + 20
+                    form = {"user_count": "2", "spawn_rate": "2", "host": server.url}
+                    assert client.post("/swarm", data=form).json()["success"] is True
+                    until(partial(seen_at_least, server, least))
+                    assert client.post("/stop").json()["success"] is True
+            os.killpg(process.pid, signal.SIGINT)
+            _, said = process.communicate(timeout=20)
+        seen = server.stats()["requests"]
+    assert "Traceback" not in said, said
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["s-2.parquet", "s.parquet"], said
+    first, second = (samples.read(file).table for file in (path, tmp_path / "s-2.parquet"))
+    assert first.num_rows + second.num_rows == seen
+    assert set(samples.accounting(first)) >= {"ok"}
+    assert samples.accounting(first)["ok"] == first.num_rows, "a user that is stopped may finish"
+
+
+def seen_at_least(server: Stub, count: int) -> bool:
+    return server.stats()["requests"] >= count
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_our_own_service_answers_it(serving: Callable[..., Service], tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    service = serving(PRESET="optimized", TRACK="null")
+    ran = run(f"{service.url}/predict/nano", *LOAD, "--duration", "1s", "--samples", str(path),
+              "--image", "", "--limit", "3")  # fmt: skip
+    assert ran.status == 0, ran.stderr
+    table = check(path, ran.summary)
+    assert ran.summary["url"].endswith("/predict/nano")
+    assert len(set(table["image"].to_pylist())) == 3
+    assert table["stage_receive_us"].null_count == 0
+    mixed = run(service.url, *LOAD, "--duration", "1s", "--image", "", "--body", "raw", "Mixed")
+    assert mixed.status == 0, mixed.stderr
+    assert "/predict/medium" in mixed.stderr

@@ -1,0 +1,145 @@
+"""What Locust's measuring is made of, without Locust: bodies, stages, options, summary numbers."""
+
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loadtests import matrix, payloads, samples, steps
+from loadtests.locust_bench import options
+from loadtests.locust_bench.server_timing import stages_us
+from loadtests.locust_bench.summary import latency_ms
+
+ROOT = Path(__file__).parent.parent
+STAGE = {name: number for number, name in enumerate(samples.STAGES)}
+
+
+def test_a_form_is_the_one_that_triton_bench_sends(tmp_path: Path) -> None:
+    file = tmp_path / 'a"b.jpg'
+    file.write_bytes(b"\xff\xd8 bytes")
+    (form,) = payloads.build([file], "multipart")
+    edge = payloads.BOUNDARY.encode()
+    assert form.content_type == f"multipart/form-data; boundary={payloads.BOUNDARY}"
+    assert form.body == (
+        b"--" + edge + b'\r\nContent-Disposition: form-data; name="image"; filename="a%22b.jpg"\r\n'
+        b"Content-Type: image/jpeg\r\n\r\n\xff\xd8 bytes\r\n--" + edge + b"--\r\n"
+    )
+    (raw,) = payloads.build([file], "raw")
+    assert (raw.content_type, raw.body) == ("image/jpeg", b"\xff\xd8 bytes")
+
+
+def test_the_boundary_is_triton_benchs() -> None:
+    sources = (ROOT / "loadtests/triton_bench").rglob("*.go")
+    assert any(f'"{payloads.BOUNDARY}"' in source.read_text() for source in sources)
+
+
+def test_images_are_those_of_the_folder_by_name(tmp_path: Path) -> None:
+    for name in ("b.PNG", "a.jpg", "LICENSES.md"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "large.jpg").mkdir()
+    assert [file.name for file in payloads.image_files(tmp_path)] == ["a.jpg", "b.PNG"]
+    assert [file.name for file in payloads.image_files(tmp_path, 1)] == ["a.jpg"]
+    for wrong in (tmp_path / "nothing", tmp_path / "large.jpg"):
+        with pytest.raises(payloads.PayloadError, match=r"expected"):
+            payloads.image_files(wrong)
+    (tmp_path / "a.jpg").write_bytes(payloads.BOUNDARY.encode())
+    with pytest.raises(payloads.PayloadError, match="use --body raw"):
+        payloads.build([tmp_path / "a.jpg"], "multipart")
+
+
+def test_each_client_has_an_order_of_its_own_from_the_seed() -> None:
+    def first(seed: int, client: str) -> list[int]:
+        return list(islice(payloads.order(seed, client, 16), 32))
+
+    assert first(1, "0.0") == first(1, "0.0")
+    assert sorted(first(1, "0.0")[:16]) == list(range(16)), "each image once before one comes again"
+    assert len({tuple(first(seed, c)) for seed in (1, 2) for c in ("0.0", "0.1", "1.0")}) == 6
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("queue;dur=0.190, infer;dur=14.042, total;dur=20", {"queue": 190, "infer": 14042}),
+        ("decode;dur=1,decode;dur=2", {"decode": 3000}),
+        ('infer;desc="a, b;dur=9";dur=2, db;dur=1', {"infer": 2000}),
+        ("infer;DUR = 2", {"infer": 2000}),
+        ("infer", {}),
+        ("infer;dur=soon, queue;dur=-1, decode;dur=nan", {}),
+        ("infer;dur=1e30", {"infer": 2**31 - 1}),
+        ('";,', {}),
+        (["queue;dur=1", "infer;dur=2"], {"queue": 1000, "infer": 2000}),
+    ],
+)
+def test_stages_are_read_as_triton_bench_reads_them(
+    field: str | list[str], expected: dict[str, int]
+) -> None:
+    found = stages_us(field)
+    assert {name: found[number] for name, number in STAGE.items() if found[number] is not None} == (
+        expected
+    )
+
+
+def test_durations_and_lists_as_they_are_typed() -> None:
+    texts = {"10": 10.0, "10s": 10.0, "500ms": 0.5, "2m": 120.0, "1.5h": 5400.0, "0": 0.0}
+    assert {text: options.duration_s(text) for text in texts} == texts
+    assert steps.clients_list("1, 8,32") == [1, 8, 32]
+    assert options.mix("/a?track=null=2,/b=0.5") == {"/a?track=null": 2.0, "/b": 0.5}
+    wrong: list[tuple[Callable[[str], object], str]] = [
+        (options.duration_s, "-1s"),
+        (options.positive_s, "0"),
+        (options.whole, "-1"),
+        (options.mix, "/a"),
+        (options.mix, "/a=0"),
+        (steps.clients_list, "1,0"),
+        (steps.step_time_s, "0.5s"),
+    ]
+    for read, text in wrong:
+        with pytest.raises(ArgumentTypeError, match="expected"):
+            read(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "distributed", "expected"),
+    [
+        ({"min_requests": 9}, False, "without --duration"),
+        ({"min_requests": 9, "duration": 1.0}, True, "use one process"),
+        ({"duration": 1.0, "run_time": 2}, False, "expected one"),
+        ({"duration": 1.0, "min_requests": 9}, False, None),
+    ],
+)
+def test_options_that_contradict_each_other(
+    given: dict[str, object], distributed: bool, expected: str | None
+) -> None:
+    plain = {"min_requests": 0, "duration": None, "run_time": None, "host": None}
+    found = options.problem(Namespace(**{**plain, **given}), distributed=distributed)
+    assert found is None if expected is None else expected in str(found)
+
+
+def test_a_percentile_is_observed_and_those_given_up_rank_above() -> None:
+    times = np.arange(1, 101, dtype=np.int64) * 1_000_000
+    given_up = times > 96_000_000
+    found = latency_ms([times[:30], times[30:]], [given_up[:30], given_up[30:]])
+    assert found == {
+        "p50": 50.0, "p95": 95.0, "p99": None, "max": 100.0, "mean": 50.5, "at_least": 4,
+    }  # fmt: skip
+    assert latency_ms([times[-40:]], [given_up[-40:]])["p95"] is None, "too few"
+    assert latency_ms([times[-40:]], [given_up[-40:] | True])["p50"] is None, "longer than all"
+    assert latency_ms([], [])["max"] is None
+
+
+def test_a_campaigns_matrix_is_walked_in_a_seeded_order(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("clients = [1, 8, 32]\nrepeats = 4\nduration_s = 1\nmin_requests = 72\n")
+    found = matrix.planned(str(file), 5)
+    assert found == matrix.planned(str(file), 5) != matrix.planned(str(file), 6)
+    assert [step.name[:3] for step in found] == [f"r{n:02d}" for n in (1, 2, 3, 4) for _ in "abc"]
+    for repeat in range(4):
+        assert {step.clients for step in found[3 * repeat : 3 * repeat + 3]} == {1, 8, 32}
+    assert {(s.warmup_s, s.duration_s, s.min_requests) for s in found} == {(2.0, 1.0, 72)}
+    for text in ("rates = [5]", "clients = [1]\nduration_s = 0.1\nwarmup_s = 0", "= 1"):
+        file.write_text(text)
+        with pytest.raises(SystemExit):
+            matrix.planned(str(file), 5)
