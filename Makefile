@@ -49,6 +49,10 @@ bench: system setup build setup-simd ## the instrument's accuracy and the servic
 	$(BIN)/python -m benchmarks.components.accuracy
 	$(BIN)/python -m benchmarks.components.overhead
 
+.PHONY: peers
+peers: setup build ## triton_bench beside wrk, hey, vegeta, bombardier, fortio, k6 and oha (20 minutes; ARGS=--quick: 5)
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
 .PHONY: serve
 serve: setup ## the service on port 9600, preset `optimized`
 	SERVICE_PRESET=$${SERVICE_PRESET:-optimized} $(BIN)/windtunnel serve

@@ -1,0 +1,1 @@
+"""triton_bench beside other load generators, on this machine: `make peers`."""
