@@ -1,5 +1,6 @@
 """What Locust's measuring is made of, without Locust: bodies, stages, options, summary numbers."""
 
+import dataclasses
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from itertools import islice
@@ -8,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtests import matrix, payloads, samples, steps
-from loadtests.locust_bench import options
+from benchmarks.campaign import Campaign
+from loadtests import payloads, samples
+from loadtests.locust_bench import options, plans
 from loadtests.locust_bench.server_timing import stages_us
 from loadtests.locust_bench.summary import latency_ms
 
@@ -85,7 +87,7 @@ def test_stages_are_read_as_triton_bench_reads_them(
 def test_durations_and_lists_as_they_are_typed() -> None:
     texts = {"10": 10.0, "10s": 10.0, "500ms": 0.5, "2m": 120.0, "1.5h": 5400.0, "0": 0.0}
     assert {text: options.duration_s(text) for text in texts} == texts
-    assert steps.clients_list("1, 8,32") == [1, 8, 32]
+    assert plans.clients_list("1, 8,32") == [1, 8, 32]
     assert options.mix("/a?track=null=2,/b=0.5") == {"/a?track=null": 2.0, "/b": 0.5}
     wrong: list[tuple[Callable[[str], object], str]] = [
         (options.duration_s, "-1s"),
@@ -93,8 +95,8 @@ def test_durations_and_lists_as_they_are_typed() -> None:
         (options.whole, "-1"),
         (options.mix, "/a"),
         (options.mix, "/a=0"),
-        (steps.clients_list, "1,0"),
-        (steps.step_time_s, "0.5s"),
+        (plans.clients_list, "1,0"),
+        (plans.step_time_s, "0.5s"),
     ]
     for read, text in wrong:
         with pytest.raises(ArgumentTypeError, match="expected"):
@@ -133,13 +135,18 @@ def test_a_percentile_is_observed_and_those_given_up_rank_above() -> None:
 def test_a_campaigns_matrix_is_walked_in_a_seeded_order(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text("clients = [1, 8, 32]\nrepeats = 4\nduration_s = 1\nmin_requests = 72\n")
-    found = matrix.planned(str(file), 5)
-    assert found == matrix.planned(str(file), 5) != matrix.planned(str(file), 6)
+    found = plans.matrix(str(file), 5)
+    assert found == plans.matrix(str(file), 5) != plans.matrix(str(file), 6)
     assert [step.name[:3] for step in found] == [f"r{n:02d}" for n in (1, 2, 3, 4) for _ in "abc"]
     for repeat in range(4):
         assert {step.clients for step in found[3 * repeat : 3 * repeat + 3]} == {1, 8, 32}
     assert {(s.warmup_s, s.duration_s, s.min_requests) for s in found} == {(2.0, 1.0, 72)}
     for text in ("rates = [5]", "clients = [1]\nduration_s = 0.1\nwarmup_s = 0", "= 1"):
         file.write_text(text)
-        with pytest.raises(SystemExit):
-            matrix.planned(str(file), 5)
+        with pytest.raises(plans.PlanError):
+            plans.matrix(str(file), 5)
+    assert {name: value for name, value in plans.DEFAULTS.items() if value} == {
+        field.name: field.default
+        for field in dataclasses.fields(Campaign)
+        if field.name in ("repeats", "duration_s", "warmup_s")
+    }

@@ -16,8 +16,9 @@ from locust.runners import MasterRunner
 
 from loadtests.locust_bench import gather, report
 from loadtests.locust_bench import options as opts
+from loadtests.locust_bench.footer import footers_in
 from loadtests.locust_bench.gauge import cpu_s
-from loadtests.locust_bench.merge import BrokenError, Step, footers_in
+from loadtests.locust_bench.merge import BrokenError, Step
 from loadtests.locust_bench.options import Options
 from loadtests.locust_bench.run import FOREVER, RUN, Orders, part_name
 from loadtests.locust_bench.summary import Facts

@@ -1,7 +1,7 @@
 """
 Waiting for the parts of the workers: all of them, or a word about the one that vanished.
 
-The folder is the register: who takes part has an .open file in it, who is done a .json beside it.
+Only workers on this machine can take part: their clock is ours, and so is the folder.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 import gevent
 import psutil
 
-from loadtests.locust_bench.part import boot_id
+from loadtests.locust_bench.footer import boot_id
 
 LOOK_S = 0.02
 BEGIN_S = 5.0

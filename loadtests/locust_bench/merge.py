@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from loadtests import samples
-from loadtests.locust_bench.part import Footer
+from loadtests.locust_bench.footer import Footer, footers_in
 from loadtests.samples import ERRORS, OUTCOMES, SCHEMA, Window
 
 GROUP_ROWS = 1 << 16
@@ -71,13 +71,6 @@ class Merged:
     def issued(self) -> int:
         """How many requests were begun."""
         return sum(footer.issued for footer in self.footers)
-
-
-def footers_in(folder: Path) -> dict[str, Footer]:
-    """What the processes say whose parts are complete."""
-    return {
-        file.stem: Footer(**json.loads(file.read_text())) for file in sorted(folder.glob("*.json"))
-    }
 
 
 def merge(

@@ -5,19 +5,17 @@ Times are of the machine's monotonic clock, which all its processes share; merge
 sample file of the parts. Spilling is in small pieces because every user waits meanwhile.
 """
 
-import json
-import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any
 
-import psutil
 import pyarrow as pa
 from gevent import GreenletExit, Timeout
 from locust.contrib.fasthttp import LocustBadStatusCode
 
 from loadtests.locust_bench.connection import Exchange
+from loadtests.locust_bench.footer import Footer, announce, write_json
 from loadtests.locust_bench.server_timing import NO_STAGES, Stages, stages_us
 from loadtests.locust_bench.tally import Tally
 from loadtests.samples import ERRORS, STAGES
@@ -34,24 +32,6 @@ SCHEMA = pa.schema(
     ]
 )
 _ERROR = {name: number for number, name in enumerate(ERRORS)}
-
-
-@dataclass(slots=True)
-class Footer:
-    """What a process says when its part is complete."""
-
-    rows: int = 0
-    issued: int = 0
-    clients: int = 0
-    dials: int = 0
-    last_due_ns: int = 0
-    last_done_ns: int = 0
-    cpu_s: float = 0.0
-    rss_max_bytes: int = 0
-    gc_pause_max_ms: float = 0.0
-    loop_lag_p99_ms: float = 0.0
-    examples: dict[str, str] = field(default_factory=dict)
-    fault: str = ""
 
 
 class Part:
@@ -142,26 +122,6 @@ class Part:
         except OSError as error:
             footer.fault = footer.fault or f"{self._path}: cannot be completed ({error})"
         write_json(self._path.with_suffix(".json"), asdict(footer))
-
-
-def announce(path: Path) -> None:
-    """Say that this process takes part, and how to see whether it still runs."""
-    process = psutil.Process()
-    said = {"pid": process.pid, "created": process.create_time(), "boot": boot_id()}
-    write_json(path, said)
-
-
-def boot_id() -> str:
-    """What tells this machine, and its clock, from others; empty where there is none to read."""
-    file = Path("/proc/sys/kernel/random/boot_id")
-    return file.read_text().strip() if file.exists() else ""
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a file that appears only when it is complete."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(value))
-    partial.replace(path)
 
 
 def why(x: Exchange, exception: BaseException) -> tuple[str, BaseException]:

@@ -5,7 +5,6 @@ Locust asks a shape once a second; asked close to a boundary, this one waits for
 is as long as it should be.
 """
 
-from dataclasses import dataclass
 from time import monotonic_ns
 from typing import Any
 
@@ -14,21 +13,10 @@ from locust import LoadTestShape
 from locust.runners import STATE_INIT
 
 from loadtests.locust_bench.merge import Step
+from loadtests.locust_bench.plans import Planned
 from loadtests.locust_bench.run import LONGEST, RUN
 
 ASKED_EVERY_NS = 1_000_000_000
-SHORTEST_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A step before it is made."""
-
-    name: str
-    clients: int
-    warmup_s: float
-    duration_s: float
-    min_requests: int = 0
 
 
 class Steps(LoadTestShape):

@@ -8,10 +8,10 @@ answers, and where the rank falls among them nothing is said.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from math import ceil
 from typing import Any
 
-import locust
 import numpy as np
 from numpy.typing import NDArray
 
@@ -89,7 +89,7 @@ def summarize(merged: Merged, options: Options, facts: Facts) -> dict[str, Any]:
     return {
         "version": 1,
         "tool": "locust",
-        "tool_version": locust.__version__,
+        "tool_version": version("locust"),
         "loop": "closed",
         "url": facts.url,
         "client": "geventhttpclient",
