@@ -64,6 +64,10 @@ func (o *options) checkLoad() error {
 		return fmt.Errorf("--clients %d: expected 1 to %d", o.clients, maxClients)
 	case o.rampStep < 1:
 		return fmt.Errorf("--ramp-step %d: expected at least 1 client", o.rampStep)
+	case o.steps != nil && slices.Max(o.steps) == 0:
+		return errors.New("--steps: every rate is 0; expected one over 0")
+	case o.ramp != nil && max(o.ramp.from, o.ramp.to) == 0:
+		return errors.New("--ramp: both rates are 0; expected one over 0")
 	case !(o.shape >= 0.001) || o.shape > 1000:
 		return fmt.Errorf("--shape %g: expected a number from 0.001 to 1000", o.shape)
 	case !(o.speed > 0) || o.speed > 1000:

@@ -34,6 +34,8 @@ func TestWrongUsageIsOneLineAndStatus2(t *testing.T) {
 		{"--rate 3 --arrivals gamma --shape 0", "from 0.001"},
 		{"--steps 1,x", "expected rates from 0"},
 		{"--ramp 10", "as in 10..100"},
+		{"--ramp 0..0", "both rates are 0"},
+		{"--steps 0,0", "every rate is 0"},
 		{"--replay /nowhere.parquet --image " + image, "--replay"},
 		{"--slo fast", "--slo fast"},
 		{"--slo p99=1s --clients 3", "both given"},
