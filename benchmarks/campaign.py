@@ -22,6 +22,7 @@ MODELS = ("nano", "small", "medium")
 TRACKS = ("A", "null")
 BODIES = ("multipart", "raw")
 RESTARTS = ("block", "cell")
+GENERATORS = ("triton_bench", "locust")
 VARIANT_KEYS = ("preset", "url")
 # The runner chooses where a service listens; two copies of one variant must not collide.
 CHOSEN_BY_RUNNER = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PRESET")
@@ -59,6 +60,7 @@ class Campaign:
     question: str = ""
     clients: tuple[int, ...] = ()
     rates: tuple[float, ...] = ()
+    generator: str = "triton_bench"
     repeats: int = 3
     duration_s: float = 10.0
     min_requests: int | None = None
@@ -185,6 +187,11 @@ def accept(where: str, values: dict[str, Any]) -> Campaign:
             f"{where}: {found}; expected one of them; keep clients = [..] (closed loop)"
             " or rates = [..] (open loop, requests a second)"
         )
+    if checked.get("rates") and checked.get("generator") == "locust":
+        raise CampaignError(
+            f"{where}: rates with generator = 'locust', whose users wait for their answers;"
+            " expected clients; leave the generator out, or give clients = [..]"
+        )
     reference = checked.setdefault("reference", next(iter(checked["variants"])))
     if reference not in checked["variants"]:
         raise CampaignError(
@@ -245,6 +252,7 @@ _KINDS: dict[str, Any] = {
     "variants": _variants,
     "clients": fields.Numbers(fields.Number(int, 1, 9999)),
     "rates": fields.Numbers(fields.Number(float, 0.001, 9999)),
+    "generator": fields.Choice(*GENERATORS),
     "repeats": fields.Number(int, 1, 99),
     "duration_s": _SECONDS,
     "min_requests": fields.Number(int, 1, 10**6),

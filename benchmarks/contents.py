@@ -129,6 +129,7 @@ _CAMPAIGN: _Rules = {
 }
 _CAMPAIGN_OPTIONAL: _Rules = {
     **dict.fromkeys(("question", "reference", "aa", "model", "track", "body", "images"), _TEXT),
+    "generator": _TEXT,
     **dict.fromkeys(("duration_s", "warmup_s", "timeout_s", "margin", "seed"), _NUMBER),
     "min_requests": _COUNT,
     "restart": _TEXT,

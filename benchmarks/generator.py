@@ -2,6 +2,7 @@
 The generator as a process: its command line, its live progress, its summary.
 
 Its interface is that of `triton_bench --json --progress json`; nothing of it is imported.
+With generator = "locust" it is Locust, to which loadtests/locustfile.py gives the same interface.
 """
 
 import json
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
+from urllib.parse import urlsplit
 
 from benchmarks.campaign import Campaign
 from benchmarks.processes import Command, Process, RunError, runner_environment
@@ -22,6 +24,10 @@ TICK_S = 0.2
 # Beyond what it was asked to take: connecting, writing the samples, a machine that is busy.
 PATIENCE_S = 60.0
 GRACE_S = 5.0
+
+# Where each generator is, and what puts it there.
+PROGRAMS = {"triton_bench": (".tools/bin", "make build"), "locust": (".venv/bin", "make setup")}
+LOCUSTFILE = "loadtests/locustfile.py"
 
 Progress = dict[str, Any]
 
@@ -54,11 +60,12 @@ class Outcome:
         )
 
 
-def program(root: Path) -> Path:
-    """The generator's binary."""
-    path = root / ".tools/bin/triton_bench"
+def program(root: Path, generator: str = "triton_bench") -> Path:
+    """The generator's program."""
+    folder, remedy = PROGRAMS[generator]
+    path = root / folder / generator
     if not path.exists():
-        raise RunError(f"{path}: not there; expected the generator; `make build` builds it")
+        raise RunError(f"{path}: not there; expected the generator; `{remedy}` installs it")
     return path
 
 
@@ -66,12 +73,10 @@ def arguments(
     campaign: Campaign, level: str, url: str, *, images: Path, seed: int, samples: Path
 ) -> list[str]:
     """The generator's command line for one repeat."""
-    value = campaign.levels[level]
-    load = ["--clients", f"{value:.0f}"] if campaign.clients else ["--rate", f"{value:g}"]
     least = ["--min-requests", str(campaign.min_requests)] if campaign.min_requests else []
+    load = _locust if campaign.generator == "locust" else _triton_bench
     return [
-        *("--url", url),
-        *load,
+        *load(campaign, campaign.levels[level], url),
         *least,
         *("--duration", f"{campaign.duration_s:g}s"),
         *("--warmup", f"{campaign.warmup_s:g}s"),
@@ -80,13 +85,31 @@ def arguments(
         *("--body", campaign.body),
         *("--seed", str(seed)),
         *("--samples", str(samples)),
-        *("--json", "--progress", "json"),
+        *("--progress", "json"),
+    ]
+
+
+def _triton_bench(campaign: Campaign, value: float, url: str) -> list[str]:
+    load = ["--clients", f"{value:.0f}"] if campaign.clients else ["--rate", f"{value:g}"]
+    return ["--url", url, *load, "--json"]
+
+
+def _locust(campaign: Campaign, value: float, url: str) -> list[str]:
+    """All users at once; a service that fails is in the rows and no failure of Locust's."""
+    parts, users = urlsplit(url), f"{value:.0f}"
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return [
+        *("-f", LOCUSTFILE, "--headless", "--only-summary", "--loglevel", "ERROR"),
+        *("--exit-code-on-error", "0", "--summary", "-"),
+        *("--host", f"{parts.scheme}://{parts.netloc}", "--path", path),
+        *("--users", users, "--spawn-rate", users),
     ]
 
 
 def start(command: list[str], root: Path, cpus: tuple[int, ...] | None) -> Process:
-    """Start the generator."""
+    """Start the generator; the caller's LOCUST_* would be options of it."""
     env = runner_environment(**({"GOMAXPROCS": str(len(cpus))} if cpus else {}))
+    env = {key: value for key, value in env.items() if not key.startswith("LOCUST_")}
     return Process(Command(tuple(command), root, env, cpus), stdout=PIPE, stderr=PIPE)
 
 

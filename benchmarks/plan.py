@@ -16,8 +16,9 @@ from benchmarks.environments import ROOT, UnavailableError
 from benchmarks.processes import RunError
 from benchmarks.record import Visit
 
-# First guesses for the estimate; the run replaces them by what it sees.
-VISIT_OVERHEAD_S = 0.6
+# First guesses for the estimate; the run replaces them by what it sees. Locust takes its time to
+# start and to end.
+VISIT_OVERHEAD_S = {"triton_bench": 0.6, "locust": 3.0}
 START_S = 2.5
 # With fewer CPUs than this, sets of their own would leave one of the two starved.
 CPUS_TO_SEPARATE = 4
@@ -147,7 +148,8 @@ class Clock:
     def left_s(self, visits: list[Visit], running_s: float = 0.0) -> float:
         """How long these visits take, of which the first has been running for a while."""
         campaign = self._campaign
-        visit_s = _mean(self._visits, campaign.warmup_s + campaign.duration_s + VISIT_OVERHEAD_S)
+        overhead_s = VISIT_OVERHEAD_S[campaign.generator]
+        visit_s = _mean(self._visits, campaign.warmup_s + campaign.duration_s + overhead_s)
         start_s = _mean(self._starts, START_S)
         return max(0.0, len(visits) * visit_s + starts(campaign, visits) * start_s - running_s)
 
@@ -165,12 +167,13 @@ def describe(campaign: Campaign, visits: list[Visit], pinning: Pinning) -> str:
     met = {visit.level for visit in visits}
     levels = ", ".join(f"{load:g}" for level, load in campaign.levels.items() if level in met)
     load = "requests a second" if campaign.rates else "client" if levels == "1" else "clients"
+    by = "" if campaign.generator == "triton_bench" else f"; sent by {campaign.generator}"
     about = "at least" if campaign.min_requests else "about"
     return "\n".join(
         [
             f"{campaign.name}: {campaign.question or 'no question'}",
             f"  variants  {', '.join(names)}",
-            f"  load      {levels} {load}; model {campaign.model}, track {campaign.track}",
+            f"  load      {levels} {load}; model {campaign.model}, track {campaign.track}{by}",
             f"  repeats   {_repeats(campaign, visits)}",
             f"  takes     {about} {duration(Clock(campaign).left_s(visits))}",
             f"  CPUs      {pinning.reason}",

@@ -71,7 +71,7 @@ class Run:
     ) -> None:
         self._campaign, self._pinning = prepared.campaign, pinning
         self._recorder, self._checkout, self._display = recorder, checkout, display
-        self._program = generator.program(ROOT)
+        self._program = generator.program(ROOT, self._campaign.generator)
         self._images = ROOT / self._campaign.images
         targets = {
             name: self._target(name, prepared.environments.get(name, "default"))

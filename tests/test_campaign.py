@@ -62,7 +62,8 @@ def test_rates_make_an_open_loop(tmp_path: Path) -> None:
 
 REFUSED = {
     "unknown key": ("clints = [1]", ["unknown key 'clints'", "did you mean 'clients'?"]),
-    "a key of old": ('generator = "openloop"', ["unknown key 'generator'", "take one of these"]),
+    "a key of old": ("concurrency = [1]", ["unknown key 'concurrency'", "take one of these"]),
+    "a generator of old": ('generator = "openloop"', ["generator is 'openloop'", "locust"]),
     "text for a number": ('repeats = "3"', ["repeats is '3'", "a whole number from 1 to 99"]),
     "true for a number": ("repeats = true", ["repeats is True", "a whole number"]),
     "a fraction of a repeat": ("repeats = 2.5", ["repeats is 2.5", "a whole number"]),
@@ -181,3 +182,17 @@ def test_the_readme_explains_every_key_and_no_other() -> None:
     table = text.split("## Campaign files")[1].split("\n## ")[0]
     documented = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
     assert documented == [field.name for field in dataclasses.fields(Campaign)]
+
+
+def test_locusts_users_wait_for_their_answers(tmp_path: Path) -> None:
+    assert read(tmp_path, 'generator = "locust"' + GOOD).generator == "locust"
+    assert read(tmp_path, GOOD).generator == "triton_bench"
+    text = 'generator = "locust"' + GOOD.replace("clients = [1, 8]", "rates = [50]")
+    with pytest.raises(CampaignError, match=r"rates with generator = 'locust'.*expected clients"):
+        read(tmp_path, text)
+
+
+def test_records_of_before_there_was_a_choice_go_on_as_they_began(tmp_path: Path) -> None:
+    kept = {**read(tmp_path, GOOD).as_dict(), "seed": 1}
+    assert kept.pop("generator") == "triton_bench"
+    assert campaigns.from_record("run.json", kept).generator == "triton_bench"

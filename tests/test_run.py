@@ -12,7 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from http.server import ThreadingHTTPServer
+from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 
@@ -370,6 +372,34 @@ def test_a_url_is_a_variant_and_a_generator_that_measured_nothing_is_no_repeat(
     done = run(tmp_path / "results", file, expect=1)
     assert "variant 'here'" in done.stderr
     assert "no answer" in done.stderr
+
+
+def test_a_campaign_can_be_sent_by_locust(tmp_path: Path) -> None:
+    more = (
+        'generator = "locust"\nclients = [3]\nrepeats = 1\nduration_s = 0.5\nmin_requests = 100\n'
+        "aa = false\n"
+    )
+    file = campaign(tmp_path, more=more)
+    assert "sent by locust" in run(tmp_path / "results", "--dry-run", file).stdout
+    run(tmp_path / "results", file)
+    found = record.load(tmp_path / "results")
+    check_whole(found)
+    assert found.campaign["generator"] == "locust"
+    for visit in found.completed():
+        facts = found.facts(visit)
+        summary = facts["generator"]
+        assert (summary["tool"], summary["clients"]) == ("locust", 3)
+        assert summary["tool_version"] == version("locust")
+        assert summary["measured"]["ok"] >= 100
+        assert summary["seed"] > 1
+        assert facts["service"]["cpu_s"] > 0
+        window = samples.read(found.samples(visit)).window
+        assert asdict(window) == summary["window"]
+    write_json(found.path / "run.json", {**found.run, "status": "interrupted"})
+    shutil.rmtree(found.path / found.completed()[0].folder)
+    file.write_text(file.read_text().replace('generator = "locust"\n', ""))
+    refused = run(tmp_path / "results", "--resume", file, expect=REFUSED)
+    assert "in generator" in refused.stderr, "one record has one generator"
 
 
 def test_our_own_service_runs_the_smoke_campaign(tmp_path: Path) -> None:
