@@ -132,7 +132,7 @@ func (s *session) sustained(all *result, track string, c load.Config) error {
 			break
 		}
 	}
-	_, err := s.add(all, joined(track, "sustained"), c)
+	_, err := s.level(all, joined(track, "sustained"), c, c.Clients)
 	return err
 }
 

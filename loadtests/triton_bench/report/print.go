@@ -87,9 +87,9 @@ func (s *Summary) printCounts(to io.Writer) {
 
 func (s *Summary) printInstrument(to io.Writer) {
 	i := s.Instrument
-	fmt.Fprintf(to, "instrument send lag P50 %s, P99 %s, max %s ms; %.2f of %d cores; %d connections\n",
+	fmt.Fprintf(to, "instrument send lag P50 %s, P99 %s, max %s ms; %.2f of %d cores; %s\n",
 		number(i.SendLagP50MS, "%.3f"), number(i.SendLagP99MS, "%.3f"), number(i.SendLagMaxMS, "%.3f"),
-		i.CPUSeconds/max(i.WallSeconds, 1e-9), i.GOMAXPROCS, i.Connections)
+		i.CPUSeconds/max(i.WallSeconds, 1e-9), i.GOMAXPROCS, count(int(i.Connections), "connection"))
 	if i.QueuedForConnection > 0 {
 		fmt.Fprintf(to, "           %d arrivals waited for a free connection, which the send lag includes\n",
 			i.QueuedForConnection)
