@@ -149,13 +149,9 @@ def test_a_request_before_the_schedule_has_no_lag() -> None:
     due = np.arange(3000, dtype=np.int64) * 1_000_000
     arrivals = np.concatenate([[-5_000_000], due + 70_000]).astype(np.int64)
     lags_us = pacing.lags_of_known(arrivals, due)
-    assert pacing.summary(lags_us) == {
-        "n": 2000,
-        "p50": 70.0,
-        "p90": 70.0,
-        "p99": 70.0,
-        "max": 70.0,
-    }
+    found_us = pacing.summary(lags_us)
+    assert found_us.pop("n") == 2000
+    assert set(found_us.values()) == {70.0}
     with pytest.raises(RunningError, match="2999 arrivals of 3000"):
         pacing.lags_of_known(arrivals[2:], due)
 

@@ -22,6 +22,8 @@ from loadtests.samples import SamplesError
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks/results/peers"
+# Beyond this, something else is running.
+QUIET_LOAD = 0.5
 PARTS = ("throughput", "pacing", "truth")
 EXAMPLES = """
 examples:
@@ -144,6 +146,9 @@ def _bench(folder: Path, peers: dict[str, install.Installed], cpus: Cpus) -> Ben
 
 def _measure(bench: Bench, stops: Sequence[Stop], result: dict[str, Any]) -> int:
     """Make the visits, adding each to the result; a tool that fails has a row that says so."""
+    if (load := os.getloadavg()[0]) > QUIET_LOAD:
+        print(f"the load of this machine is {load:.1f}: what else runs will be in the numbers",
+              file=sys.stderr)  # fmt: skip
     os.sched_setaffinity(0, {bench.cpus.server})
     try:
         for done, stop in enumerate(stops):

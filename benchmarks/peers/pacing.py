@@ -135,10 +135,11 @@ def lags_of_known(arrivals: Times, due: Times) -> Lags:
 
 
 def summary(lags_us: Lags) -> dict[str, float]:
-    """Observed values: of rank ceil(p * n)."""
+    """The mean, and observed values: the least, and those of rank ceil(p * n)."""
     names = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
     ordered = np.sort(lags_us)
     at = {name: int(np.ceil(p * ordered.size - 1e-9)) - 1 for name, p in names.items()}
-    return {"n": int(ordered.size)} | {
+    ends = {"n": int(ordered.size), "min": float(ordered[0]), "mean": float(ordered.mean())}
+    return {name: round(value, 2) for name, value in ends.items()} | {
         name: round(float(ordered[rank]), 2) for name, rank in at.items()
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.peers import found
-from benchmarks.peers.found import LANGUAGE, OURS, WITH_SAMPLES
+from benchmarks.peers.found import DISTURBED, LANGUAGE, OURS, WITH_SAMPLES
 from benchmarks.peers.pacing import ACHIEVED
 from benchmarks.peers.tools import TOOLS
 from benchmarks.peers.truth import PERCENTILES
@@ -14,7 +14,7 @@ Row = Sequence[str]
 
 def text(result: Mapping[str, Any]) -> str:
     """The whole report."""
-    sections = [_head(result), _targets(result)]
+    sections = [_head(result), _doubt(result), _targets(result)]
     made = {visit["part"] for visit in result["visits"]}
     for part, section in (("throughput", _throughput), ("pacing", _pacing), ("truth", _truth)):
         if part in made:
@@ -47,6 +47,18 @@ def _head(result: Mapping[str, Any]) -> str:
             for n in names]  # fmt: skip
     rows += [(n, LANGUAGE[n], "**NOT COMPARED**", why) for n, why in result["missing"].items()]
     return "\n".join(lines) + "\n" + table(("tool", "language", "version", "from"), rows, "llll")
+
+
+def _doubt(result: Mapping[str, Any]) -> str:
+    """Above the tables, whether the generators had their CPU to themselves."""
+    made = [visit for visit in result["visits"] if not visit["failure"]]
+    disturbed = sum(visit["others_share"] > DISTURBED for visit in made)
+    if not disturbed:
+        return ""
+    return (
+        f"**In {disturbed} of {len(made)} visits, something else took more than {DISTURBED:.0%} of "
+        "the generator's CPU: measure again on a quiet machine.**"
+    )
 
 
 def _targets(result: Mapping[str, Any]) -> str:
