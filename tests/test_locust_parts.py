@@ -109,6 +109,7 @@ def test_durations_and_lists_as_they_are_typed() -> None:
         ({"min_requests": 9}, False, "without --duration"),
         ({"min_requests": 9, "duration": 1.0}, True, "use one process"),
         ({"duration": 1.0, "run_time": 2}, False, "expected one"),
+        ({"host": "https://h"}, False, "expected http"),
         ({"duration": 1.0, "min_requests": 9}, False, None),
     ],
 )

@@ -58,11 +58,3 @@ def test_a_matrix_warms_each_level_up_and_waits_for_enough_requests(tmp_path: Pa
     warming = (due < second) & (due >= second - 400_000_000)
     assert warming.any()
     assert set(phase[warming]) == {"warmup"}
-
-
-def test_a_campaign_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "c.toml"
-    file.write_text("rates = [5]\n")
-    ran = run("http://127.0.0.1:9", "--campaign", str(file), file=f"{FILE},loadtests/matrix.py")
-    assert ran.status == 2
-    assert "has no clients; expected a closed loop" in ran.stderr

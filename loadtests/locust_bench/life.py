@@ -48,6 +48,8 @@ class Life:
     def init(self, environment: Any, runner: Any, **_: Any) -> None:
         """Refuse what cannot work before anything starts."""
         gevent.signal_handler(signal.SIGINT, interrupt)
+        # Its clock stood still while modules were loaded; --run-time would end so much too early.
+        gevent.get_hub().loop.update_now()
         environment.events.quitting.add_listener(self.quitting_first)
         if isinstance(runner, WorkerRunner):
             runner.register_message(STOP, self._told_to_stop)
