@@ -63,7 +63,9 @@ func (o *openLoop) send(nowNS int64) (nextNS int64) {
 		}
 		if !o.lane.run.claim(o.dueNS) {
 			o.idle = append(o.idle, s)
-			o.dueNS = Forever
+			if !o.lane.run.stopping.Load() { // what was due before a stop is censored, and not forgotten
+				o.dueNS = Forever
+			}
 			break
 		}
 		waited := o.dueNS < s.freedNS
@@ -118,7 +120,7 @@ func (o *openLoop) over() bool { return o.dueNS == Forever }
 func (o *openLoop) censor() {
 	r := o.lane.run
 	for ; o.dueNS < min(r.stopNS.Load(), r.measureEndNS.Load()); o.next() {
-		now := r.Now()
+		now := max(r.Now(), o.dueNS) // a run may be stopped before t0
 		r.issued.Add(1)
 		r.noteFailure(sample.CensoredFailure, errNeverSent)
 		o.lane.rows.add(&sample.Row{
