@@ -141,14 +141,18 @@ func (c *closedLoop) request(s *sender, dueNS int64) {
 	if !c.lane.run.claim(dueNS) {
 		return
 	}
-	c.lane.begin(s, dueNS, c.image(s), false)
+	c.lane.begin(s, dueNS, c.image(s, dueNS), false)
 }
 
-// image is the next that a client sends.
-func (c *closedLoop) image(s *sender) int32 {
-	if c.lane.run.config.OneOrder {
-		turn := c.lane.run.turn.Add(1) - 1
-		return int32(s.order[turn%int64(len(s.order))])
+// image is the next that a client sends. With one order for all the measured time begins it anew:
+// lanes may pass from warm-up to it in any order, and must not take a turn from each other.
+func (c *closedLoop) image(s *sender, dueNS int64) int32 {
+	if r := c.lane.run; r.config.OneOrder {
+		turns := &r.turns[0]
+		if dueNS >= r.MeasureStartNS() {
+			turns = &r.turns[1]
+		}
+		return int32(s.order[(turns.Add(1)-1)%int64(len(s.order))])
 	}
 	image := s.order[s.position]
 	if s.position++; s.position == len(s.order) {

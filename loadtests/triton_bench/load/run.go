@@ -33,7 +33,7 @@ type Run struct {
 	claimed  atomic.Int64 // measured requests, counted for Requests and MinRequests
 	queued   atomic.Int64 // arrivals that found no free connection
 	inFlight atomic.Int64
-	turn     atomic.Int64 // of the next image, with OneOrder
+	turns    [2]atomic.Int64 // of the next image, with OneOrder: of the warm-up, of the measured time
 	dials    atomic.Int64
 
 	interrupted atomic.Bool
@@ -165,7 +165,7 @@ func (r *Run) claim(dueNS int64) bool {
 		return true
 	}
 	number := r.claimed.Add(1)
-	if number == least {
+	if number == least && !r.config.Open() {
 		r.endSoon()
 	}
 	return limit == 0 || number <= limit
