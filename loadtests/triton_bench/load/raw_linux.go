@@ -85,6 +85,7 @@ func (t *rawTransport) wait(untilNS int64) {
 	again := t.again
 	t.again, t.spare = t.spare[:0], again
 	for _, w := range again {
+		w.more = false
 		w.read(false)
 	}
 	t.expire()

@@ -43,6 +43,7 @@ type wire struct {
 	vector     [2]unix.Iovec
 	message    unix.Msghdr
 	sendErr    error // the server stopped reading; its answer may be here all the same
+	more       bool  // it waits among those that have more to read
 
 	deadlineNS   int64
 	older, newer *wire // in flight
@@ -180,6 +181,9 @@ func (w *wire) flush() {
 			// A server may refuse a body before it has read it and close: its answer is then here.
 			w.sendErr = errno
 			w.read(true)
+			if w.state == busy { // nothing is there, and nothing can come of a request that was cut off
+				w.broken(sample.ResetFailure, errno)
+			}
 			return
 		}
 		w.sender.row.BytesOut += int64(n)
@@ -228,7 +232,9 @@ func (w *wire) read(toEnd bool) {
 			return
 		}
 		if w.state == busy && !toEnd { // others first: a server that never ends must not stall the lane
-			t.again = append(t.again, w)
+			if !w.more { // once: a server that sends fast must not get turn after turn
+				w.more, t.again = true, append(t.again, w)
+			}
 			return
 		}
 	}
