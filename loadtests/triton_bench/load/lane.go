@@ -99,6 +99,7 @@ func (r *Run) wakeAll() {
 
 func (l *lane) work() {
 	preciseThread()
+	l.awake()
 	for {
 		now := l.run.Now()
 		next := l.load.send(now)
