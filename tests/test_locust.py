@@ -18,8 +18,8 @@ import pytest
 
 from loadtests import samples
 from tests.conftest import Service
-from tests.locusts import command, ended, locust, run
-from tests.stub import IMAGE, Stub, bench, stub
+from tests.locusts import FILE, LOCUST, command, ended, locust, run
+from tests.stub import IMAGE, ROOT, Stub, bench, stub
 
 STAGES = "queue;dur=0.19, infer;dur=14.042, total;dur=20"
 LOAD = ("-u", "3", "-r", "3")
@@ -250,6 +250,15 @@ def test_a_full_disk_leaves_nothing_that_looks_like_samples(tmp_path: Path) -> N
         (("--image", "", "--images", "tests/data"), "no images among"),
     ],
 )
+def test_the_options_of_the_locustfile_are_listed() -> None:
+    ran = subprocess.run(
+        [*LOCUST, "-f", FILE, "--help-measuring"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert ran.returncode == 0
+    for option in ("--path", "--samples", "--min-requests", "--steps", "--campaign"):
+        assert option in ran.stdout
+
+
 def test_what_cannot_work_is_refused_in_one_line(flags: tuple[str, ...], expected: str) -> None:
     ran = run("http://127.0.0.1:9", *LOAD, *flags)
     assert ran.status == 2

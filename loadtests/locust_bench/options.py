@@ -4,6 +4,7 @@ The options that the locustfile adds to Locust's own, and what they come to.
 Locust hands a master's options on to its workers, so a worker needs none of them.
 """
 
+import argparse
 import re
 from argparse import ArgumentTypeError, Namespace
 from dataclasses import dataclass
@@ -56,12 +57,30 @@ def mix(text: str) -> dict[str, float]:
     return weights
 
 
+class HelpAction(argparse.Action):
+    """Print these options: Locust's own --help ends before it has read a locustfile."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Print and stop."""
+        about = argparse.ArgumentParser(
+            usage="locust -f loadtests/locustfile.py [options] [UserClass ...]",
+            epilog="With -f loadtests/locustfile.py,loadtests/steps.py also --steps 1,8,32 and"
+            " --step-time 10s; with loadtests/matrix.py instead of steps.py --campaign FILE."
+            " `locust --help` has Locust's own options, --list the user classes.",
+            add_help=False,
+        )
+        add_to(about)
+        about.print_help()
+        parser.exit()
+
+
 def add_to(parser: Any) -> None:
     """Declare the options; only the path can be changed in the web page."""
 
     add = parser.add_argument_group("Measuring (windtunnel)").add_argument
     path = add("--path", default="", help=f"of the endpoint (default: that of --host, or {SMALL})")
     path.include_in_web_ui = True
+    add("--help-measuring", action=HelpAction, nargs=0, help="print these options and stop")
     add("--mix", type=mix, default=mix(MIX), metavar="PATH=WEIGHT,..", help=f"of Mixed ({MIX})")
     add("--body", choices=FORMS, default="multipart", help='field "image" of a form, or raw')
     add("--image", default="", metavar="FILE", help="send this image")
