@@ -67,7 +67,7 @@ func (t *rawTransport) begin(s *sender) {
 
 func (t *rawTransport) wait(untilNS int64) {
 	now := t.lane.run.Now()
-	left := t.wakeUp.early(min(untilNS, t.flight.firstNS()) - now)
+	left := t.wakeUp.sleep(min(untilNS, t.flight.firstNS()), now)
 	if len(t.again) > 0 {
 		left = 0
 	}
