@@ -43,6 +43,7 @@ type netLink struct {
 	client            http.Client
 	todo              chan struct{}
 	bytesIn, bytesOut atomic.Int64 // on the wire, TLS and frames included
+	written           atomic.Bool  // the request is with the server
 	field             []byte       // traceparent, as the raw client sends it
 	buffer            []byte
 
@@ -76,8 +77,9 @@ func (t *netTransport) newLink(s *sender) *netLink {
 	c := &t.lane.run.config
 	var protocols http.Protocols
 	protocols.SetHTTP1(!c.HTTP2)
-	protocols.SetHTTP2(true)
+	protocols.SetHTTP2(c.HTTP2) // what is asked for is what is measured: nothing is negotiated
 	protocols.SetUnencryptedHTTP2(c.HTTP2)
+	k.client.CheckRedirect = k.redirect
 	k.client.Transport = &http.Transport{
 		DialContext:            k.dial,
 		TLSClientConfig:        &tls.Config{InsecureSkipVerify: c.Insecure},
@@ -90,8 +92,28 @@ func (t *netTransport) newLink(s *sender) *netLink {
 	return k
 }
 
-// dial connects to the address that was found before the run; a redirect may lead elsewhere.
+// Answers that the raw client would not have had either.
+var (
+	errTwice     = errors.New("the connection was lost after the request had been sent")
+	errRedirects = errors.New("more than 10 redirects")
+)
+
+// redirect follows as far as net/http does by default. What is then sent is another request.
+func (k *netLink) redirect(_ *http.Request, via []*http.Request) error {
+	k.written.Store(false)
+	if len(via) > 10 {
+		return errRedirects
+	}
+	return nil
+}
+
+// dial connects to the address that was found before the run; a redirect may lead elsewhere. It
+// refuses to when the request was already sent: net/http would send a GET again over the new
+// connection, which hides that the server dropped the old one.
 func (k *netLink) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if k.written.Load() {
+		return nil, errTwice
+	}
 	r := k.transport.lane.run
 	r.dials.Add(1)
 	if first := r.first.Swap(nil); first != nil {
@@ -150,6 +172,7 @@ func (k *netLink) exchange(row *sample.Row) (sample.Failure, error) {
 	var dialled atomic.Bool
 	var sentNS, firstByteNS atomic.Int64 // net/http writes and reads on goroutines of its own
 	firstByteNS.Store(sample.None)
+	k.written.Store(false)
 	request, err := k.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(got httptrace.GotConnInfo) {
 			dialled.Store(!got.Reused)
@@ -157,6 +180,7 @@ func (k *netLink) exchange(row *sample.Row) (sample.Failure, error) {
 				timer.Reset(timeout) // counts from sending, as it does without net/http
 			}
 		},
+		WroteRequest:         func(wrote httptrace.WroteRequestInfo) { k.written.Store(wrote.Err == nil) },
 		GotFirstResponseByte: func() { firstByteNS.Store(clock()) },
 	}))
 	if err != nil {
@@ -214,7 +238,7 @@ func netFailure(err, cause error, sent bool) sample.Failure {
 		return sample.ConnectFailure
 	case errors.Is(err, syscall.ECONNRESET):
 		return sample.ResetFailure
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, errTwice), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
 		return sample.ClosedFailure
 	default:
 		return sample.ProtocolFailure
