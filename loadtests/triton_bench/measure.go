@@ -149,8 +149,20 @@ func conclude(s *report.Summary, samples *sample.File, hlog *sample.HistogramLog
 		}
 	}
 	if m := s.Measured; m.OK+m.HTTPError == 0 && !s.Interrupted {
-		return fmt.Errorf("%s: none of %d requests was answered in the measured time; expected an HTTP service%s",
-			s.URL, m.Issued, s.FirstExample())
+		return unansweredError{s}
 	}
 	return nil
+}
+
+// An unansweredError is a load without an answer: no measurement of a service, though of a rate that
+// is too high for one it may be.
+type unansweredError struct{ summary *report.Summary }
+
+func (e unansweredError) Error() string {
+	text := fmt.Sprintf("%s: none of %d requests was answered in the measured time; expected an HTTP service",
+		e.summary.URL, e.summary.Measured.Issued)
+	if example := e.summary.FirstExample(); example != "" {
+		text += "; the first failure was " + example
+	}
+	return text
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -86,7 +87,8 @@ func (s *session) probe(track string, c load.Config, slo capacity.SLO, p capacit
 			r.Stop()
 		}
 	})
-	if err != nil {
+	var unanswered unansweredError
+	if err != nil && !errors.As(err, &unanswered) {
 		return o, err
 	}
 	if s.interrupted.Load() {
