@@ -45,8 +45,9 @@ lint: setup go ## formats, types and static checks
 	cd $(GENERATOR) && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go tool staticcheck ./...
 
 .PHONY: bench
-bench: system setup build setup-simd ## the instrument's accuracy and the service's own cost, as tables
+bench: system setup build setup-simd ## the instrument's accuracy and memory, and the service's own cost
 	$(BIN)/python -m benchmarks.components.accuracy
+	cd $(GENERATOR) && go test ./report -run '^$$' -bench Hour -benchtime 1x
 	$(BIN)/python -m benchmarks.components.overhead
 
 .PHONY: peers

@@ -91,7 +91,7 @@ def arguments(
 
 def _triton_bench(campaign: Campaign, value: float, url: str) -> list[str]:
     load = ["--clients", f"{value:.0f}"] if campaign.clients else ["--rate", f"{value:g}"]
-    return ["--url", url, *load, "--json"]
+    return ["--url", url, *load, "--calibrate", "100ms", "--json"]
 
 
 def _locust(campaign: Campaign, value: float, url: str) -> list[str]:
