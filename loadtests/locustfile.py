@@ -5,8 +5,8 @@ The users of a Locust test: images to one endpoint, to a track, or mixed over se
     locust -f loadtests/locustfile.py --headless -u 8 -r 8 --duration 30s --samples run.parquet
     locust -f loadtests/locustfile.py --headless -u 8 -r 8 --duration 30s Mixed
 
-Without a class it is Endpoint; `--class-picker` offers all of them in the web page. Options that are
-not Locust's own are listed by `locust -f loadtests/locustfile.py --help-measuring`.
+Without a class it is Endpoint; `--class-picker` offers all of them in the web page. Options that
+are not Locust's own are listed by `locust -f loadtests/locustfile.py --help-measuring`.
 """
 
 import random

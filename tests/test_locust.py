@@ -243,13 +243,6 @@ def test_a_full_disk_leaves_nothing_that_looks_like_samples(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        (("--duration", "soon"), "'soon' is no duration"),
-        (("--image", "", "--images", "tests/data"), "no images among"),
-    ],
-)
 def test_the_options_of_the_locustfile_are_listed() -> None:
     ran = subprocess.run(
         [*LOCUST, "-f", FILE, "--help-measuring"], capture_output=True, text=True, cwd=ROOT
@@ -259,6 +252,13 @@ def test_the_options_of_the_locustfile_are_listed() -> None:
         assert option in ran.stdout
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (("--duration", "soon"), "'soon' is no duration"),
+        (("--image", "", "--images", "tests/data"), "no images among"),
+    ],
+)
 def test_what_cannot_work_is_refused_in_one_line(flags: tuple[str, ...], expected: str) -> None:
     ran = run("http://127.0.0.1:9", *LOAD, *flags)
     assert ran.status == 2
