@@ -84,8 +84,9 @@ func TestAStoppedOpenLoopHasARowForEachArrivalThatWasDue(t *testing.T) {
 			c.Threads, c.Seed = threads, uint64(round)
 			c = c.arriving(t, 20_000, arrivals.Poisson)
 			r := New(c)
+			r.Begin()
 			time.AfterFunc(30*time.Millisecond, r.Interrupt)
-			rows := dueTimes(done(t, r))
+			rows := dueTimes(collected(t, r))
 			stopNS := r.stopNS.Load()
 			want := planned(c.Plan, stopNS)
 			if before, _ := slices.BinarySearch(rows, stopNS); !slices.Equal(rows[:before], want) {
