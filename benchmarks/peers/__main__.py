@@ -3,6 +3,7 @@
 import argparse
 import os
 import random
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -104,6 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.show:
         print(report.text(record.read(options.show)))
         return 0
+    # Asked to stop, it ends what it has started, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     installed, missing = _install(options.tools)
     if options.install_only:
         return 1 if missing else 0
@@ -182,6 +185,9 @@ def _visit(bench: Bench, stop: Stop) -> dict[str, Any]:
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except KeyboardInterrupt:
+        print("peers: interrupted: nothing was measured yet", file=sys.stderr)
+        sys.exit(130)
     except (RunningError, record.RecordError, OSError) as error:
         print(f"peers: {error}", file=sys.stderr)
         sys.exit(2)

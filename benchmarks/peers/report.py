@@ -25,6 +25,7 @@ def text(result: Mapping[str, Any]) -> str:
 def _head(result: Mapping[str, Any]) -> str:
     machine, commit = result["machine"], result["commit"]
     rounds = max((visit["round"] for visit in result["visits"]), default=0)
+    medians = "One round" if rounds == 1 else f"Medians of {rounds} rounds"
     lines = [f"# triton_bench and its peers, {result['started']}", ""]
     if result["quick"]:
         lines += ["**A short run: for a look, not for numbers.**", ""]
@@ -38,7 +39,7 @@ def _head(result: Mapping[str, Any]) -> str:
         f"{machine['virtualization'] or 'no hypervisor'}; "
         f"Linux {machine['kernel']}, {machine['os']}; load before {machine['load_before'][0]:g}. "
         f"Server on CPU {result['cpus']['server']}, "
-        f"generator on CPU {result['cpus']['generator']}. Medians of {rounds} rounds, "
+        f"generator on CPU {result['cpus']['generator']}. {medians}, "
         f"order from seed {result['seed']}. Commit {sha}.",
         "",
     ]

@@ -73,12 +73,23 @@ def choose_cpus() -> Cpus:
 
 
 @contextmanager
+def _on(cpu: int) -> Iterator[None]:
+    """This thread, and so what it starts meanwhile, on one CPU."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
 def server(program: Path, flags: Sequence[str], cpus: Cpus) -> Iterator[Server]:
     """Run tb_stub on the server's CPU, on a free port."""
-    process = subprocess.Popen(
-        [program, *flags], stdout=subprocess.PIPE, text=True, start_new_session=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {cpus.server}),
-    )  # fmt: skip
+    with _on(cpus.server):
+        process = subprocess.Popen(
+            [program, *flags], stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
     with process:
         try:
             assert process.stdout is not None
@@ -95,10 +106,10 @@ def run(argv: Sequence[str], cpu: int, limit_s: float) -> Ended:
     name = Path(argv[0]).name
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         busy_s, begun = _busy_s(cpu), time.monotonic()
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {cpu}),
-        )  # fmt: skip
+        with _on(cpu):
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+            )
         try:
             usage = _wait(process, begun + limit_s)
         except BaseException:
