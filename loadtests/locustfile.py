@@ -15,6 +15,7 @@ from typing import Any
 from locust import events
 
 from loadtests.locust_bench.life import Life
+from loadtests.locust_bench.options import Options
 from loadtests.locust_bench.run import RUN
 from loadtests.locust_bench.user import ImageUser
 
@@ -22,71 +23,59 @@ from loadtests.locust_bench.user import ImageUser
 class Endpoint(ImageUser):
     """The endpoint of --host and --path."""
 
-    def path(self) -> str:
-        """The same for every image."""
-        return str(RUN.options.path)
-
 
 class Mixed(ImageUser):
     """Endpoints by the weights of --mix, in an order drawn from --seed."""
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
-        weights = RUN.options.mix
-        self._paths, self._weights = list(weights), list(weights.values())
+        self._paths, self._weights = zip(*RUN.options.mix.items(), strict=True)
         self._draw = random.Random(f"{RUN.options.seed} mix {self.name}")
+
+    @classmethod
+    def paths(cls, options: Options) -> list[str]:
+        """All that have a weight."""
+        return [path for path, weight in options.mix.items() if weight]
 
     def path(self) -> str:
         """Another one each time."""
-        return self._draw.choices(self._paths, self._weights)[0]
+        return str(self._draw.choices(self._paths, self._weights)[0])
 
 
 class TrackA(ImageUser):
     """Decoding, inference and NMS in the service's process."""
 
-    def path(self) -> str:
-        """The seed's path of the track."""
-        return "/pytorch/predict/small"
+    fixed_path = "/pytorch/predict/small"
 
 
 class TrackB(ImageUser):
     """Inference in Triton; the rest in the service."""
 
-    def path(self) -> str:
-        """The seed's path of the track."""
-        return "/predict/small"
+    fixed_path = "/predict/small"
 
 
 class TrackC(ImageUser):
     """Inference and NMS in Triton, in one graph."""
 
-    def path(self) -> str:
-        """The seed's path of the track."""
-        return "/predict/small_end2end"
+    fixed_path = "/predict/small_end2end"
 
 
 class TrackD(ImageUser):
     """JPEG bytes to Triton, which does everything."""
 
-    def path(self) -> str:
-        """The seed's path of the track."""
-        return "/predict/small_gpu_e2e"
+    fixed_path = "/predict/small_gpu_e2e"
 
 
 class TrackDStreaming(ImageUser):
     """Track D with short queues and small batches."""
 
-    def path(self) -> str:
-        """The seed's path of the track."""
-        return "/predict/small_gpu_e2e_streaming"
+    fixed_path = "/predict/small_gpu_e2e_streaming"
 
 
 class TrackDBatch(ImageUser):
     """Track D with long queues and large batches."""
 
-    def path(self) -> str:
-        """The seed's path of the track."""
-        return "/predict/small_gpu_e2e_batch"
+    fixed_path = "/predict/small_gpu_e2e_batch"
 
 
 Life(default_class=Endpoint.__name__).listen(events)

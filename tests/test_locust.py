@@ -147,7 +147,8 @@ def test_every_failure_is_a_row_of_its_class(triton_bench: Path, tmp_path: Path)
 
 def test_nobody_listens_and_nobody_hurries(tmp_path: Path) -> None:
     path = tmp_path / "s.parquet"
-    ran = run("http://127.0.0.1:9", *LOAD, "--duration", "1s", "--samples", str(path))
+    ran = run("http://127.0.0.1:9", *LOAD, "--duration", "1s", "--samples", str(path), "TrackC")
+    assert ran.summary["url"] == "http://127.0.0.1:9/predict/small_end2end"
     assert ran.status == 1, "Locust's own status of a run with failures"
     table = check(path, ran.summary)
     assert set(table["error"].to_pylist()) == {"connect"}
@@ -227,8 +228,9 @@ def test_a_master_and_a_worker_of_their_own(tmp_path: Path) -> None:
         seen = server.stats()
     assert ran.status == 0, ran.stderr
     assert check(path, ran.summary).num_rows == seen["requests"]
-    assert "/a" in ran.stderr
-    assert "/b" in ran.stderr
+    assert (ran.summary["url"], ran.summary["paths"]) == (server.url, ["/a", "/b"])
+    assert " /a  " in ran.stderr
+    assert " /b  " in ran.stderr
 
 
 def test_a_full_disk_leaves_nothing_that_looks_like_samples(tmp_path: Path) -> None:

@@ -221,10 +221,14 @@ class Conductor:
 
     def _facts(self) -> Facts:
         orders = self.orders
+        # A locustfile of somebody else's may have users of other kinds, which leave no rows.
+        classes = [each for each in self._environment.user_classes if hasattr(each, "paths")]
+        paths = {path for each in classes for path in each.paths(self.options)}
         begin, end = self.steps[0].measure_ns, self.steps[-1].end_ns
         return Facts(
             number=self._number,
-            url=self._environment.host + self._environment.parsed_options.path,
+            host=self._environment.host,
+            paths=sorted(paths),
             clients=self._clients,
             images=len(self._images),
             window=Window(orders.start_unix_ns, begin - orders.t0_ns, end - orders.t0_ns),

@@ -31,7 +31,8 @@ class Facts:
     """What the summary says that the rows do not."""
 
     number: int  # of the run in this process, from 1
-    url: str
+    host: str
+    paths: list[str]
     clients: int | None
     images: int
     window: Window
@@ -91,7 +92,8 @@ def summarize(merged: Merged, options: Options, facts: Facts) -> dict[str, Any]:
         "tool": "locust",
         "tool_version": version("locust"),
         "loop": "closed",
-        "url": facts.url,
+        "url": facts.host + (facts.paths[0] if len(facts.paths) == 1 else ""),
+        "paths": facts.paths,
         "client": "geventhttpclient",
         "clients": facts.clients,
         "rate": None,

@@ -15,6 +15,7 @@ from locust.exception import StopUser
 
 from loadtests import payloads
 from loadtests.locust_bench.connection import Connections, Exchange
+from loadtests.locust_bench.options import Options
 from loadtests.locust_bench.run import RUN
 
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.01, 1.0
@@ -46,6 +47,7 @@ class ImageUser(FastHttpUser):
     """Sends images one after the other, each when the answer to the last one is complete."""
 
     abstract = True
+    fixed_path = ""
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
@@ -59,9 +61,14 @@ class ImageUser(FastHttpUser):
         self.due_ns = 0
         self.refused_s = 0.0
 
+    @classmethod
+    def paths(cls, options: Options) -> list[str]:
+        """Where images of this class may go."""
+        return [cls.fixed_path or options.path]
+
     def path(self) -> str:
         """Where the next image goes."""
-        raise NotImplementedError
+        return self.fixed_path or RUN.options.path
 
     def on_start(self) -> None:
         """A user is free from here on."""
