@@ -76,6 +76,8 @@ func (o *options) checkLoad() error {
 		return fmt.Errorf("--max-connections %d: expected 1 to %d", o.maxConnections, maxClients)
 	case o.threads < 1 || o.threads > 64:
 		return fmt.Errorf("--threads %d: expected 1 to 64", o.threads)
+	case o.maxConnections < o.threads:
+		return fmt.Errorf("--max-connections %d: expected at least one for each of %d threads", o.maxConnections, o.threads)
 	case !(o.traceRatio >= 0) || o.traceRatio > 1:
 		return fmt.Errorf("--trace-ratio %g: expected a share from 0 to 1", o.traceRatio)
 	case o.given["requests"] && o.requests < 1:

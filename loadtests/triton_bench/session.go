@@ -81,7 +81,7 @@ func (s *session) enter(r *load.Run) bool {
 // enoughFiles refuses more connections than the system will open, and lowers a default that is.
 func enoughFiles(o *options) error {
 	var limit syscall.Rlimit
-	const own = 48 // files that are not connections
+	own := 48 + 2*o.threads // files that are not connections
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
 		return nil
 	}
@@ -96,6 +96,6 @@ func enoughFiles(o *options) error {
 		return fmt.Errorf("--max-connections %d: only %d files may be open; expected fewer, or raise `ulimit -n`",
 			o.maxConnections, most)
 	}
-	o.maxConnections = min(o.maxConnections, max(most, 1))
+	o.maxConnections = min(o.maxConnections, max(most, o.threads))
 	return nil
 }
