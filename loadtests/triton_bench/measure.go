@@ -36,13 +36,6 @@ func (s *session) watch(name string, c load.Config, look func(*load.Run, []sampl
 	if err := s.calibrate(c); err != nil {
 		return nil, err
 	}
-	if err := r.Reach(); err != nil {
-		return nil, err
-	}
-	r.Begin()
-	if !s.enter(r) {
-		r.Interrupt()
-	}
 	tally := report.NewTally(r)
 	if s.options.metricsAddr != "" {
 		exporter, err := report.Serve(s.options.metricsAddr, tally, map[string]string{"cell": name})
@@ -51,6 +44,13 @@ func (s *session) watch(name string, c load.Config, look func(*load.Run, []sampl
 		}
 		defer exporter.Close()
 		s.say("metrics at %s", exporter.URL())
+	}
+	if err := r.Reach(); err != nil {
+		return nil, err
+	}
+	r.Begin()
+	if !s.enter(r) {
+		r.Interrupt()
 	}
 	progress := report.StartProgress(tally, s.howToShow(), s.stderr)
 	err = r.Do(func(rows []sample.Row) error {
