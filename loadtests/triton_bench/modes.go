@@ -26,9 +26,11 @@ var modes = []mode{
 	{"matrix", "one number of clients after another, 60 s each (--matrix-clients, --duration)", 0, 60 * time.Second},
 }
 
-const (
-	// singleRequests is how often mode single sends its image.
-	singleRequests = 10
+// singleRequests is how often mode single sends its image.
+const singleRequests = 10
+
+// Tests have less time.
+var (
 	// probeDuration is how long mode sustained tries each number of clients.
 	probeDuration = 10 * time.Second
 	// burstLength is how long the clients of a burst send.
@@ -67,7 +69,9 @@ func (o *options) fill(m mode) {
 	}
 	switch {
 	case m.name == "single":
-		o.limit, o.requests = 1, singleRequests
+		if o.requests = singleRequests; !o.given["limit"] {
+			o.limit = 1
+		}
 	case m.name == "matrix" && !o.given["matrix-clients"]:
 		o.matrixClients = matrixLevels
 	case m.name == "sustained" && !o.given["matrix-clients"]:

@@ -12,13 +12,17 @@ import (
 )
 
 const (
-	// guessClients and guessDuration are the closed loop that shows where to begin to search.
-	guessClients  = 8
+	// guessClients are the closed loop that shows where to begin to search.
+	guessClients = 8
+	// patienceWithLate is how many times the objective a request is waited for: it is over anyway.
+	patienceWithLate = 4
+)
+
+// Tests have less time.
+var (
 	guessDuration = 3 * time.Second
 	// shortestProbe is how long each rate is held at least: queues need time to grow.
 	shortestProbe = 5 * time.Second
-	// patienceWithLate is how many times the objective a request is waited for: it is over anyway.
-	patienceWithLate = 4
 )
 
 // search finds the highest rate at which a target holds the objective.
