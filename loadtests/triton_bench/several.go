@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"windtunnel/triton_bench/capacity"
@@ -103,7 +104,17 @@ func (s *session) add(all *result, name string, c load.Config) (*report.Summary,
 // level makes one load with a number of clients.
 func (s *session) level(all *result, track string, c load.Config, clients int) (*report.Summary, error) {
 	c.Clients = clients
-	return s.add(all, joined(track, fmt.Sprintf("c%04d", clients)), c)
+	name := joined(track, fmt.Sprintf("c%04d", clients))
+	return s.add(all, all.unused(name), c)
+}
+
+// unused is the name, with a number if a load has it: a repeat must not overwrite another's files.
+func (r *result) unused(name string) string {
+	found := name
+	for repeat := 2; slices.ContainsFunc(r.Runs, func(run *report.Summary) bool { return run.Name == found }); repeat++ {
+		found = fmt.Sprintf("%s-r%d", name, repeat)
+	}
+	return found
 }
 
 // worthwhile is the share of the best throughput with which a number of clients is as good.
