@@ -144,8 +144,9 @@ def run(
 
 
 def _begin(files: list[Path], options: Options) -> None:
-    generator.program(ROOT)
     chosen = [_read(file, options) for file in files]
+    for each in chosen:
+        generator.program(ROOT, each.generator)
     checkout, skip = options.checkout or ROOT, options.skip_unavailable
     ready = [plan.prepare(each, checkout, _say, skip_unavailable=skip) for each in chosen]
     for index, prepared in enumerate(ready):
