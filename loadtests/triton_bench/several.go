@@ -126,25 +126,26 @@ const worthwhile = 0.95
 func (s *session) sustained(all *result, track string, c load.Config) error {
 	probe := c
 	probe.Duration = probeDuration
-	best, reached := 0.0, []float64{}
+	var reached []float64
 	for _, clients := range s.options.matrixClients {
 		summary, err := s.level(all, track, probe, clients)
 		if err != nil {
 			return err
 		}
 		reached = append(reached, *summary.ThroughputRPS)
-		if best = max(best, *summary.ThroughputRPS); *summary.ThroughputRPS < worthwhile*best {
+		if *summary.ThroughputRPS < worthwhile*slices.Max(reached) {
 			break
 		}
 	}
-	for i, rps := range reached {
-		if rps >= worthwhile*best {
-			c.Clients = s.options.matrixClients[i]
-			break
-		}
-	}
+	c.Clients = s.options.matrixClients[enough(reached)]
 	_, err := s.level(all, joined(track, "sustained"), c, c.Clients)
 	return err
+}
+
+// enough is the first that comes near the best.
+func enough(reached []float64) int {
+	best := slices.Max(reached)
+	return slices.IndexFunc(reached, func(rps float64) bool { return rps >= worthwhile*best })
 }
 
 func joined(parts ...string) string {
