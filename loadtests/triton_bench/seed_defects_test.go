@@ -15,8 +15,7 @@ import (
 )
 
 // The generator of the seed mismeasured in eleven ways. Each test here is one that it would have
-// failed; those of whole sessions are in
-// seed_sessions_test.go.
+// failed; those of whole sessions are in seed_sessions_test.go.
 
 // Defect 1: percentiles of bursts and ramps were percentiles of phase means.
 func TestPercentilesOfAStepAreThoseOfItsOwnRequests(t *testing.T) {
