@@ -150,8 +150,8 @@ def oha(program: str, load: Load) -> Invocation:
 
 
 def triton_bench(program: str, load: Load, samples: bool = False) -> Invocation:
-    """Without its usual warm-up, which no other tool has."""
-    argv = [program, "--url", load.url, "--json", "--quiet", "--warmup", "0",
+    """Without its warm-up and its calibration, which no other tool has."""
+    argv = [program, "--url", load.url, "--json", "--quiet", "--warmup", "0", "--calibrate", "0",
             "--duration", f"{load.duration_s:g}s", "--timeout", f"{TIMEOUT_S}s"]  # fmt: skip
     argv += ["--rate", str(load.rate)] if load.rate else ["--clients", str(load.connections)]
     argv += ["--image", str(load.body), "--body", "raw"] if load.body else ["--method", "GET"]
