@@ -19,13 +19,22 @@ import (
 // asProgram makes this test binary the program itself, for tests that need a process of their own.
 const asProgram = "TRITON_BENCH_TEST_AS_PROGRAM"
 
+// sharedFolder is for what several tests use.
+var sharedFolder string
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
 	probeDuration, burstLength = 300*time.Millisecond, 250*time.Millisecond
 	guessDuration, shortestProbe = 500*time.Millisecond, 200*time.Millisecond
-	os.Exit(m.Run())
+	var err error
+	if sharedFolder, err = os.MkdirTemp("", "triton_bench"); err != nil {
+		panic(err)
+	}
+	status := m.Run()
+	os.RemoveAll(sharedFolder)
+	os.Exit(status)
 }
 
 // said is what a call of the program left.
