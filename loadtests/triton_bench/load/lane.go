@@ -2,6 +2,7 @@ package load
 
 import (
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"windtunnel/triton_bench/sample"
@@ -72,10 +73,19 @@ func (r *Run) prepareLanes() {
 	}
 }
 
+var processors sync.Mutex
+
+// moreProcessors gives the runtime some more, or takes them back. A lane keeps one while it sleeps, so
+// each brings its own: all else has as many as without it, however many runs there are at a time.
+func moreProcessors(n int) {
+	processors.Lock()
+	defer processors.Unlock()
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
+}
+
 func (r *Run) runLanes() {
-	// A thread that sleeps in the kernel may lose its processor and has to find another when it
-	// wakes; with one for each lane and two to spare it always does.
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), len(r.lanes)+2)))
+	moreProcessors(len(r.lanes))
+	defer moreProcessors(-len(r.lanes))
 	ended := make(chan struct{})
 	for _, l := range r.lanes {
 		go func() { l.work(); ended <- struct{}{} }()
