@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,6 +30,9 @@ func TestMain(m *testing.M) {
 	probeDuration, burstLength = 300*time.Millisecond, 250*time.Millisecond
 	guessDuration, shortestProbe = 500*time.Millisecond, 200*time.Millisecond
 	var err error
+	if err = flag.Set("test.parallel", "4"); err != nil { // most of what they do is wait; -parallel wins
+		panic(err)
+	}
 	if sharedFolder, err = os.MkdirTemp("", "triton_bench"); err != nil {
 		panic(err)
 	}

@@ -36,6 +36,7 @@ func TestEveryRequestOfAClosedLoopIsARow(t *testing.T) {
 }
 
 func TestAMeasurementGoesOnUntilItHasEnoughRequests(t *testing.T) {
+	t.Parallel()
 	slow := func(conn net.Conn, n int64) bool {
 		time.Sleep(10 * time.Millisecond)
 		return say(fine)(conn, n)
@@ -81,6 +82,7 @@ func TestAServiceThatDiesBeforeTheMeasuredTimeIsNoMeasurement(t *testing.T) {
 }
 
 func TestAnOpenLoopKeepsItsScheduleWhateverTheServerDoes(t *testing.T) {
+	t.Parallel()
 	url := answering(t, func(conn net.Conn, n int64) bool {
 		time.Sleep(50 * time.Millisecond)
 		return say(fine)(conn, n)
@@ -101,6 +103,7 @@ func TestAnOpenLoopKeepsItsScheduleWhateverTheServerDoes(t *testing.T) {
 }
 
 func TestArrivalsBeyondTheConnectionLimitWaitWithTheirDueTimeKept(t *testing.T) {
+	t.Parallel()
 	url := answering(t, func(conn net.Conn, n int64) bool {
 		time.Sleep(20 * time.Millisecond)
 		return say(fine)(conn, n)
@@ -189,6 +192,7 @@ func reset(conn net.Conn, _ int64) bool {
 }
 
 func TestATimeoutIsARowOfAtLeastTheTimeout(t *testing.T) {
+	t.Parallel()
 	url := answering(t, func(conn net.Conn, n int64) bool { return n%4 == 0 || say(fine)(conn, n) })
 	b := runBench(t, url, "--clients", "1", "--requests", "20", "--timeout", "100ms")
 	if b.status != exitMeasured || b.summary.Measured.Timeout != 5 || b.summary.Measured.OK != 15 {
@@ -241,6 +245,7 @@ func TestAServerThatClosesAfterEachAnswerIsDialledAgain(t *testing.T) {
 }
 
 func TestAConnectionThatWasClosedWhileIdleIsNoticedBeforeSending(t *testing.T) {
+	t.Parallel()
 	url := answering(t, func(conn net.Conn, n int64) bool { say(fine)(conn, n); return false })
 	// At 20 requests a second the unannounced close has long arrived when the next one is due.
 	b := runBench(t, url, "--rate", "20", "--duration", "1s")
@@ -298,6 +303,7 @@ func TestASignalEndsTheRunAndCensorsWhatIsInFlight(t *testing.T) {
 }
 
 func TestAnOpenLoopGivesUpTheTimeoutAfterItsEnd(t *testing.T) {
+	t.Parallel()
 	url := answering(t, func(conn net.Conn, n int64) bool { return n > 1 || say(fine)(conn, n) })
 	b := runBench(t, url, "--rate", "20", "--duration", "500ms", "--max-connections", "1", "--timeout", "400ms")
 	// One answer; one request after another times out; what is still waiting at the end is censored.
@@ -313,6 +319,7 @@ func TestAnOpenLoopGivesUpTheTimeoutAfterItsEnd(t *testing.T) {
 }
 
 func TestAFreezeIsInTheResponseTimeAndNotInTheServiceTime(t *testing.T) {
+	t.Parallel()
 	const freeze = 400 * time.Millisecond
 	url := answering(t, func(conn net.Conn, n int64) bool {
 		if n == 10 {
@@ -350,6 +357,7 @@ func TestAFreezeIsInTheResponseTimeAndNotInTheServiceTime(t *testing.T) {
 }
 
 func TestAServiceThatStopsIsNotHammered(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

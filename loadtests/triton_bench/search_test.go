@@ -25,7 +25,7 @@ func oneByOne(t *testing.T, delay time.Duration) (url string) {
 func TestASearchEndsBelowTheCapacityOfTheService(t *testing.T) {
 	t.Parallel()
 	const capacity = 200 // a second, and less where sleeping takes longer than asked for
-	got := program(t, quickly(t, oneByOne(t, 5*time.Millisecond), 1, "--slo", "p50=60ms")...)
+	got := program(t, quickly(t, oneByOne(t, 5*time.Millisecond), 1, "--slo", "p50=20ms")...)
 	found := decoded[several](t, got.stdout).Capacity[""]
 	if got.status != exitMeasured || !found.Finished || len(found.Probes) < 4 {
 		t.Fatalf("status %d, %+v; %s", got.status, found, got.stderr)
@@ -45,10 +45,10 @@ func TestASearchEndsBelowTheCapacityOfTheService(t *testing.T) {
 func TestASearchAgainstAServiceThatNeverHoldsSaysSo(t *testing.T) {
 	t.Parallel()
 	slow := answering(t, func(conn net.Conn, n int64) bool {
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(12 * time.Millisecond)
 		return say(fine)(conn, n)
 	})
-	got := program(t, quickly(t, slow, 1, "--slo", "p50=10ms", "--rate", "3200")...)
+	got := program(t, quickly(t, slow, 1, "--slo", "p50=5ms", "--rate", "6400")...)
 	found := decoded[several](t, got.stdout).Capacity[""]
 	if got.status != exitMeasured || found.Status != "none" && found.Status != "limited" || found.HeldRPS != 0 || !found.Finished {
 		t.Errorf("status %d, %+v; %s", got.status, found, got.stderr)
@@ -60,7 +60,7 @@ func TestASearchAgainstAServiceThatNeverHoldsSaysSo(t *testing.T) {
 	}
 	// Nor does one that answers nothing at all: that is no reason to break off.
 	closing := answering(t, func(net.Conn, int64) bool { return false })
-	got = program(t, quickly(t, closing, 1, "--slo", "p50=10ms", "--rate", "3200")...)
+	got = program(t, quickly(t, closing, 1, "--slo", "p50=5ms", "--rate", "6400")...)
 	found = decoded[several](t, got.stdout).Capacity[""]
 	if got.status != exitMeasured || found.HeldRPS != 0 || len(found.Probes) < 2 {
 		t.Errorf("status %d, %+v; %s", got.status, found, got.stderr)
