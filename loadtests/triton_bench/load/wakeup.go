@@ -37,11 +37,14 @@ func (w *wakeUp) sleep(untilNS, nowNS int64) (ns int64) {
 }
 
 // learn follows the eighth decile of how late a sleep ended (Robbins and Monro's approximation: up
-// by 0.8 of a step when it was later than usual, down by 0.2 when it was not).
+// by 0.8 of a step when it was later than usual, down by 0.2 when it was not). One that ended before
+// its time says nothing: the runtime's signals end any that is longer than 10 ms.
 func (w *wakeUp) learn(lateNS int64) {
-	if lateNS > w.usualNS {
+	switch {
+	case lateNS < 0:
+	case lateNS > w.usualNS:
 		w.usualNS = min(w.usualNS+stepNS*8/10, longestNS)
-	} else {
+	default:
 		w.usualNS = max(w.usualNS-stepNS*2/10, 0)
 	}
 }

@@ -14,6 +14,12 @@ func TestTheTimeToWakeIsLearntAndBounded(t *testing.T) {
 		if w.usualNS < usual-stepNS || w.usualNS > usual+stepNS {
 			t.Errorf("sleeps that end %d ns late are taken for %d", usual, w.usualNS)
 		}
+		for range 10_000 {
+			w.learn(-5_000_000) // a signal
+		}
+		if w.usualNS < usual-stepNS {
+			t.Errorf("sleeps cut short make %d ns of %d", w.usualNS, usual)
+		}
 		const now, until = 1_000_000_000, 1_001_000_000
 		if ns := w.sleep(until, now); ns != 1_000_000-w.usualNS {
 			t.Errorf("a sleep of a millisecond is shortened to %d", ns)
