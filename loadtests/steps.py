@@ -25,7 +25,7 @@ class StepShape(Steps):
 
     def plan(self, given: Any) -> list[Planned]:
         """Those of --steps."""
-        return steps(given.steps, given.step_time, given.warmup)
+        return steps(given.steps, given.step_time, given.warmup_s)
 
 
 events.init_command_line_parser.add_listener(_declare)  # type: ignore[no-untyped-call]

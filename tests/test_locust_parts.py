@@ -1,7 +1,7 @@
 """What Locust's measuring is made of, without Locust: bodies, stages, options, summary numbers."""
 
 import dataclasses
-from argparse import ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -95,6 +95,7 @@ def test_durations_and_lists_as_they_are_typed() -> None:
         (options.whole, "-1"),
         (options.mix, "/a"),
         (options.mix, "/a=0"),
+        (options.mix, "//a=1"),
         (plans.clients_list, "1,0"),
         (plans.step_time_s, "0.5s"),
     ]
@@ -107,30 +108,44 @@ def test_durations_and_lists_as_they_are_typed() -> None:
     ("given", "distributed", "expected"),
     [
         ({"min_requests": 9}, False, "without --duration"),
-        ({"min_requests": 9, "duration": 1.0}, True, "use one process"),
-        ({"duration": 1.0, "run_time": 2}, False, "expected one"),
+        ({"min_requests": 9, "duration_s": 1.0}, True, "use one process"),
+        ({"duration_s": 1.0, "run_time": 2}, False, "expected one"),
+        ({"duration_s": 1.0, "min_requests": 9}, False, None),
         ({"host": "https://h"}, False, "expected http"),
-        ({"duration": 1.0, "min_requests": 9}, False, None),
+        ({"host": "h:80"}, False, "expected http"),
+        ({"host": "http://"}, False, "expected http"),
+        ({"host": "http://h:99999"}, False, "expected http"),
+        ({"host": "http://h/a b"}, False, "expected http"),
+        ({"host": "http://[::1]:80/a?b=c"}, False, None),
+        ({"path": "predict"}, False, "--path predict: expected"),
+        ({"path": "//predict"}, False, "--path //predict: expected"),
+        ({"path": "/?track=null"}, False, None),
+        ({"image": "nothing.jpg"}, False, "cannot be read"),
+        ({"images": "tests/data"}, False, "no images among"),
+        ({"samples": "tests"}, False, "--samples tests: cannot be written"),
+        ({"summary": "nowhere/s.json"}, False, "--summary nowhere/s.json: cannot be written"),
     ],
 )
-def test_options_that_contradict_each_other(
+def test_options_that_cannot_work(
     given: dict[str, object], distributed: bool, expected: str | None
 ) -> None:
-    plain = {"min_requests": 0, "duration": None, "run_time": None, "host": None}
-    found = options.problem(Namespace(**{**plain, **given}), distributed=distributed)
+    parser = ArgumentParser()
+    options.add_to(parser)
+    plain = parser.parse_args([], Namespace(run_time=None, host=None))
+    found = options.problem(Namespace(**{**vars(plain), **given}), distributed=distributed)
     assert found is None if expected is None else expected in str(found)
 
 
 def test_a_percentile_is_observed_and_those_given_up_rank_above() -> None:
     times = np.arange(1, 101, dtype=np.int64) * 1_000_000
     given_up = times > 96_000_000
-    found = latency_ms([times[:30], times[30:]], [given_up[:30], given_up[30:]])
+    found = latency_ms(times, given_up)
     assert found == {
         "p50": 50.0, "p95": 95.0, "p99": None, "max": 100.0, "mean": 50.5, "at_least": 4,
     }  # fmt: skip
-    assert latency_ms([times[-40:]], [given_up[-40:]])["p95"] is None, "too few"
-    assert latency_ms([times[-40:]], [given_up[-40:] | True])["p50"] is None, "longer than all"
-    assert latency_ms([], [])["max"] is None
+    assert latency_ms(times[-40:], given_up[-40:])["p95"] is None, "too few"
+    assert latency_ms(times[-40:], given_up[-40:] | True)["p50"] is None, "longer than all"
+    assert latency_ms(times[:0], given_up[:0])["max"] is None
 
 
 def test_a_campaigns_matrix_is_walked_in_a_seeded_order(tmp_path: Path) -> None:
@@ -142,9 +157,17 @@ def test_a_campaigns_matrix_is_walked_in_a_seeded_order(tmp_path: Path) -> None:
     for repeat in range(4):
         assert {step.clients for step in found[3 * repeat : 3 * repeat + 3]} == {1, 8, 32}
     assert {(s.warmup_s, s.duration_s, s.min_requests) for s in found} == {(2.0, 1.0, 72)}
-    for text in ("rates = [5]", "clients = [1]\nduration_s = 0.1\nwarmup_s = 0", "= 1"):
+    for text, expected in (
+        ("rates = [5]", "has no clients"),
+        ("clients = [1]\nduration_s = 0.1\nwarmup_s = 0", "raise duration_s"),
+        ("= 1", "cannot be read"),
+        ('clients = ["1"]', r"clients is \['1'\]; expected whole numbers from 1 on"),
+        ("clients = 8", "clients is 8"),
+        ("clients = [1]\nrepeats = 0", "repeats is 0"),
+        ("clients = [1]\nduration_s = true", "duration_s is True; expected numbers"),
+    ):
         file.write_text(text)
-        with pytest.raises(plans.PlanError):
+        with pytest.raises(plans.PlanError, match=expected):
             plans.matrix(str(file), 5)
     assert {name: value for name, value in plans.DEFAULTS.items() if value} == {
         field.name: field.default

@@ -13,6 +13,7 @@ from typing import Any
 
 import gevent
 from locust.runners import MasterRunner
+from locust.stats import calculate_response_time_percentile, diff_response_time_dicts
 
 from loadtests.locust_bench import gather, report
 from loadtests.locust_bench import options as opts
@@ -22,11 +23,10 @@ from loadtests.locust_bench.merge import BrokenError, Step
 from loadtests.locust_bench.options import Options
 from loadtests.locust_bench.run import FOREVER, RUN, Orders, part_name
 from loadtests.locust_bench.summary import Facts
-from loadtests.locust_bench.tally import Tally, combined
 from loadtests.payloads import image_files
 from loadtests.samples import Window
 
-STOP, TALLY = "windtunnel_stop", "windtunnel_tally"
+STOP = "windtunnel_stop"
 PATIENCE_S = 60.0
 
 
@@ -40,18 +40,16 @@ class Conductor:
         self._environment = environment
         self._runner = environment.runner
         self._distributed = isinstance(self._runner, MasterRunner)
-        self._said: dict[str, dict[str, Any]] = {}
         self._workers: set[str] = set()
         self._gathering: gevent.Greenlet | None = None
         self._number = 0
         self._images: list[str] = []
         self._clients = 0
         self._stopping_ns = 0
+        self._folder: Path | None = None  # of the parts, while there is one
         self.running = self.interrupted = False
         self.broken = ""
         self.steps: list[Step] = []
-        if self._distributed:
-            self._runner.register_message(TALLY, self._heard)
 
     def decide(self) -> Orders:
         """When the warm-up ends and when all, and where the parts go."""
@@ -62,7 +60,14 @@ class Conductor:
         measure_ns = t0_ns + round(warmup_s * 1e9)
         where = options.samples.parent if options.samples else None
         name = options.samples.name if options.samples else "locust"
-        folder = tempfile.mkdtemp(prefix=f".{name}.", suffix=".parts", dir=where)
+        try:
+            folder = tempfile.mkdtemp(prefix=f".{name}.", suffix=".parts", dir=where)
+        except OSError as error:
+            raise BrokenError(
+                f"{where or tempfile.gettempdir()}: cannot be written ({error.strerror});"
+                " expected a folder with room"
+            ) from error
+        self._folder = Path(folder)
         self._images = [file.name for file in image_files(options.images, options.limit)]
         self._number += 1
         end_ns = FOREVER if shape else self._planned_end_ns(t0_ns, measure_ns)
@@ -82,7 +87,7 @@ class Conductor:
         """The users are about to start."""
         runner = self._runner
         self.running, self.interrupted, self.broken = True, False, ""
-        self._said, self._stopping_ns, self._clients = {}, 0, 0
+        self._stopping_ns = self._clients = 0
         self._cpu_s, self._began_s = cpu_s(), time.monotonic()
         if self._distributed:
             active = runner.clients.ready + runner.clients.running + runner.clients.spawning
@@ -108,51 +113,47 @@ class Conductor:
         else:
             self._runner.stop()
 
-    def _heard(self, environment: Any, msg: Any, **_: Any) -> None:
-        self._said[msg.node_id] = msg.data
-
     def _watch(self) -> None:
         """Each second: a line, and whether the run can go on."""
-        orders, before, before_ns = self.orders, 0, self.orders.t0_ns
+        orders, folder, total = self.orders, Path(self.orders.folder), self._runner.stats.total
+        warmup: dict[int, int] = {}
+        before, before_ns = 0, orders.t0_ns
         while True:
             gevent.sleep(1.0 - (monotonic_ns() - orders.t0_ns) / 1e9 % 1.0)
             if not self.running or self.orders is not orders:
                 return
-            tally, issued, fault = self._sum()
             self._clients = max(self._clients, self._runner.target_user_count)
-            now_ns = monotonic_ns()
+            now_ns, ok = monotonic_ns(), total.num_requests - total.num_failures
+            rate, before, before_ns = (ok - before) / (now_ns - before_ns) * 1e9, ok, now_ns
+            times = diff_response_time_dicts(total.response_times, warmup)
+            if now_ns < orders.measure_ns:
+                warmup = dict(total.response_times)
             if self.options.progress == "json":
-                rate = (tally.ok - before) / (now_ns - before_ns) * 1e9
-                print(json.dumps(self._moment(tally, issued, rate, now_ns)), file=sys.stderr)
-            before, before_ns = tally.ok, now_ns
-            fault = fault or (self._distributed and gather.vanished(Path(orders.folder))) or ""
+                print(json.dumps(self._moment(times, rate, now_ns)), file=sys.stderr)
+            fault = RUN.fault or (gather.vanished(folder) if self._distributed else None)
             if fault:
-                self.broken = fault
+                self.broken = self.broken or fault
+            if self.broken:
                 self._stop_all()
                 return
 
-    def _sum(self) -> tuple[Tally, int, str]:
-        if not self._distributed:
-            RUN.part.spill()
-            return RUN.part.tally, RUN.part.issued, RUN.part.footer.fault
-        said = list(self._said.values())
-        fault = next((message["fault"] for message in said if message["fault"]), "")
-        issued = sum(message["issued"] for message in said)
-        return combined(said, self.orders.measure_ns), issued, fault
-
-    def _moment(self, tally: Tally, issued: int, rate: float, now_ns: int) -> dict[str, Any]:
-        """The keys of triton_bench's lines."""
-        orders = self.orders
+    def _moment(self, times: dict[int, int], rate: float, now_ns: int) -> dict[str, Any]:
+        """The keys of triton_bench's lines; the numbers are Locust's own, good enough to watch."""
+        orders, count = self.orders, sum(times.values())
+        p50, p99 = (
+            calculate_response_time_percentile(times, count, p) if count else None
+            for p in (0.50, 0.99)
+        )
         total_s = (max(orders.end_ns, min(now_ns, RUN.end_ns)) - orders.t0_ns) / 1e9
         return {
             "elapsed_s": (now_ns - orders.t0_ns) / 1e9,
             "total_s": None if orders.end_ns == FOREVER else total_s,
             "phase": "warmup" if now_ns < orders.measure_ns else "measure",
             "rps": rate,
-            "p50_ms": tally.percentile_ms(0.50),
-            "p99_ms": tally.percentile_ms(0.99),
-            "errors": tally.errors,
-            "in_flight": issued - tally.ok - tally.errors,
+            "p50_ms": p50,
+            "p99_ms": p99,
+            "errors": self._runner.stats.total.num_failures,
+            "in_flight": self._runner.user_count,  # each user waits for one answer
         }
 
     def stopping(self) -> None:
@@ -188,20 +189,24 @@ class Conductor:
 
     def _finish(self) -> None:
         """Samples and summary of the parts, or why there are none."""
-        folder = Path(self.orders.folder)
+        footers = footers_in(Path(self.orders.folder)).values()
+        faults = (footer.fault for footer in footers if footer.fault)
+        self.broken = self.broken or next(faults, RUN.fault)
         try:
-            footers = list(footers_in(folder).values())
-            faults = (footer.fault for footer in footers if footer.fault)
-            self.broken = self.broken or next(faults, "")
             if not self.broken:
                 self._end_steps(max((footer.last_due_ns for footer in footers), default=0))
                 report.make(self.options, self.orders, self._images, self.steps, self._facts())
         except BrokenError as error:
             self.broken = str(error)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        if self.broken:
-            print(f"locust: {self.broken}", file=sys.stderr)
+        self.give_up(self.broken)
+
+    def give_up(self, broken: str) -> None:
+        """Leave no parts, and say what is wrong, if anything is."""
+        self.running, self.broken = False, broken
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if broken:
+            print(f"locust: {broken}", file=sys.stderr)
 
     def _end_steps(self, last_due_ns: int) -> None:
         """When was measured, as it came about: what is stopped early ends with its last request."""
@@ -231,6 +236,7 @@ class Conductor:
             paths=sorted(paths),
             clients=self._clients,
             images=len(self._images),
+            t0_ns=orders.t0_ns,
             window=Window(orders.start_unix_ns, begin - orders.t0_ns, end - orders.t0_ns),
             wall_s=time.monotonic() - self._began_s,
             master_cpu_s=cpu_s() - self._cpu_s if self._distributed else 0.0,

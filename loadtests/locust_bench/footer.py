@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 
@@ -17,18 +18,33 @@ import psutil
 class Footer:
     """What a process says when its part is complete."""
 
-    rows: int = 0
     issued: int = 0
     clients: int = 0
     dials: int = 0
     last_due_ns: int = 0
-    last_done_ns: int = 0
-    cpu_s: float = 0.0
+    cpu: list[tuple[int, float]] = field(default_factory=list)  # monotonic ns, s used so far
     rss_max_bytes: int = 0
+    gc_pause_s: float = 0.0
     gc_pause_max_ms: float = 0.0
     loop_lag_p99_ms: float = 0.0
     examples: dict[str, str] = field(default_factory=dict)
     fault: str = ""
+
+    @property
+    def cpu_s(self) -> float:
+        """Of one core, in the whole run."""
+        return self.cpu[-1][1] - self.cpu[0][1]
+
+    @property
+    def gc_pause_share(self) -> float:
+        """Of the time, that the collector took."""
+        return self.gc_pause_s / max(1, self.cpu[-1][0] - self.cpu[0][0]) * 1e9
+
+    def busy_share(self, start_ns: int, end_ns: int) -> float:
+        """How much of a CPU was used between two times."""
+        at, used = zip(*self.cpu, strict=True)
+        before, after = np.interp([start_ns, end_ns], at, used)
+        return float(after - before) / max(1, end_ns - start_ns) * 1e9
 
 
 def announce(path: Path) -> None:

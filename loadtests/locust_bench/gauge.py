@@ -13,6 +13,7 @@ from typing import Any
 import gevent
 
 LOOK_S = 0.02
+READ_EVERY = 25  # looks
 
 
 class Gauge:
@@ -22,17 +23,23 @@ class Gauge:
         # What is there already will stay: the collector need not go through it during a run.
         gc.collect()
         gc.freeze()
-        self._pause_max_ns = self._began_ns = 0
+        self._pause_ns = self._pause_max_ns = self._began_ns = 0
         self._late_ns = array("q")
+        self._cpu: list[tuple[int, float]] = []
         gc.callbacks.append(self._collecting)
+        self._read()
         self._looking = gevent.spawn(self._look)
-        self._cpu_s = cpu_s()
 
     def _collecting(self, phase: str, _about: dict[str, int]) -> None:
         if phase == "start":
             self._began_ns = monotonic_ns()
         else:
-            self._pause_max_ns = max(self._pause_max_ns, monotonic_ns() - self._began_ns)
+            pause_ns = monotonic_ns() - self._began_ns
+            self._pause_ns += pause_ns
+            self._pause_max_ns = max(self._pause_max_ns, pause_ns)
+
+    def _read(self) -> None:
+        self._cpu.append((monotonic_ns(), cpu_s()))
 
     def _look(self) -> None:
         """Users that work keep all others waiting; this one shows for how long."""
@@ -40,15 +47,19 @@ class Gauge:
             due_ns = monotonic_ns() + round(LOOK_S * 1e9)
             gevent.sleep(LOOK_S)
             self._late_ns.append(monotonic_ns() - due_ns)
+            if len(self._late_ns) % READ_EVERY == 0:
+                self._read()
 
     def stop(self) -> dict[str, Any]:
         """What it saw."""
         self._looking.kill()
         gc.callbacks.remove(self._collecting)
+        self._read()
         late = sorted(self._late_ns)
         return {
-            "cpu_s": cpu_s() - self._cpu_s,
+            "cpu": self._cpu,
             "rss_max_bytes": rss_max_bytes(),
+            "gc_pause_s": self._pause_ns / 1e9,
             "gc_pause_max_ms": self._pause_max_ns / 1e6,
             "loop_lag_p99_ms": max(0, late[ceil(0.99 * len(late)) - 1]) / 1e6 if late else 0.0,
         }

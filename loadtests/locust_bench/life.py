@@ -5,27 +5,26 @@ A process that is alone and a master decide for all (`Conductor`); whoever has u
 Workers are told by Locust's own messages, which arrive in order with its "spawn" and "quit".
 """
 
-import logging
 import signal
 import sys
 from dataclasses import asdict
-from time import monotonic_ns
 from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
+from locust import runners
 from locust.exception import StopTest
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_INIT, MasterRunner, WorkerRunner
 
 from loadtests.locust_bench import options as opts
-from loadtests.locust_bench.conductor import STOP, TALLY, Conductor
+from loadtests.locust_bench.conductor import STOP, Conductor
+from loadtests.locust_bench.merge import BrokenError
 from loadtests.locust_bench.run import RUN, Orders
-from loadtests.payloads import PayloadError, build, image_files
+from loadtests.payloads import PayloadError
 
 DEFAULT_HOST = "http://127.0.0.1:9600"
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
-log = logging.getLogger(__name__)
 
 
 class Life:
@@ -44,10 +43,16 @@ class Life:
         events.test_stop.add_listener(self.test_stop)
         events.request.add_listener(self.request)
         events.quitting.add_listener(self.quitting_last)
+        events.report_to_master.add_listener(self.report_to_master)
+        events.worker_report.add_listener(self.worker_report)
+        # For a line a second; Locust's own is three.
+        runners.WORKER_REPORT_INTERVAL = 1.0
 
     def init(self, environment: Any, runner: Any, **_: Any) -> None:
         """Refuse what cannot work before anything starts."""
-        gevent.signal_handler(signal.SIGINT, interrupt)
+        gevent.signal_handler(signal.SIGINT, self._interrupt, environment)
+        # Locust says itself why it stopped; gevent would add a traceback.
+        gevent.get_hub().NOT_ERROR += (StopTest,)
         # Its clock stood still while modules were loaded; --run-time would end so much too early.
         gevent.get_hub().loop.update_now()
         environment.events.quitting.add_listener(self.quitting_first)
@@ -57,19 +62,12 @@ class Life:
         given = environment.parsed_options
         opts.make_absolute(given)
         problem = opts.problem(given, distributed=isinstance(runner, MasterRunner))
-        try:
-            options = opts.read(given)
-            build(image_files(options.images, options.limit), options.body)
-            if options.samples and not options.samples.parent.is_dir():
-                problem = f"--samples {options.samples}: no such folder; expected one; make it"
-        except PayloadError as error:
-            problem = str(error)
         if problem:
             print(f"locust: {problem}", file=sys.stderr)
             sys.exit(USAGE_STATUS)
         environment.host = environment.host or DEFAULT_HOST
         # A user who is stopped may have the time that a request has; Ctrl-C takes it away.
-        environment.stop_timeout = environment.stop_timeout or options.timeout_s
+        environment.stop_timeout = environment.stop_timeout or given.timeout_s
         if not given.user_classes and not given.class_picker:
             named = environment.available_user_classes
             chosen = [named[self._default_class]] if self._default_class in named else []
@@ -80,21 +78,21 @@ class Life:
         """The first of all: decide, and open the part."""
         try:
             self._start(environment)
-        except (PayloadError, OSError) as error:
+        except (BrokenError, PayloadError, OSError) as error:
             if self._conductor:
-                self._conductor.broken = str(error)
+                self._conductor.give_up(str(error))
             raise StopTest(str(error)) from error
 
     def _start(self, environment: Any) -> None:
         runner, given = environment.runner, environment.parsed_options
         if self._conductor:
+            if problem := opts.no_address(environment.host, given.path):  # the page may change it
+                raise BrokenError(problem)
             split_host(environment)
             given.windtunnel = asdict(self._conductor.decide())
         if not isinstance(runner, MasterRunner):
             worker = runner.worker_index if isinstance(runner, WorkerRunner) else None
             RUN.begin(given, Orders(**given.windtunnel), worker)
-            if worker is not None:
-                gevent.spawn(tell_master, runner)
         if self._conductor:
             self._conductor.begin()
 
@@ -128,38 +126,42 @@ class Life:
         if not self._conductor:
             return
         self._conductor.join()
+        if self._conductor.running:
+            self._conductor.give_up("stopped before a worker had users; nothing was measured")
         if self._conductor.broken:
             environment.process_exit_code = 1
         elif self._conductor.interrupted:
             environment.process_exit_code = INTERRUPTED_STATUS
 
+    def _interrupt(self, environment: Any) -> None:
+        """
+        Ctrl-C, where Locust waits for it.
+
+        Python would raise it wherever it is just then: in a user, whose row would be lost. A master
+        that still waits for its workers does not expect it.
+        """
+        error: BaseException = KeyboardInterrupt()
+        idle = self._conductor is not None and not self._conductor.running
+        if idle and environment.parsed_options.headless and environment.runner.state == STATE_INIT:
+            environment.runner.quit()
+            error = SystemExit(INTERRUPTED_STATUS)
+        gevent.get_hub().handle_system_error(type(error), error)
+
+    def report_to_master(self, data: dict[str, Any], **_: Any) -> None:
+        """A worker adds to what Locust says what is wrong, if anything is."""
+        data["windtunnel_fault"] = RUN.fault
+
+    def worker_report(self, data: dict[str, Any], **_: Any) -> None:
+        """The master stops for it."""
+        if self._conductor and data.get("windtunnel_fault"):
+            self._conductor.broken = data["windtunnel_fault"]
+
     def _told_to_stop(self, environment: Any, msg: Any, **_: Any) -> None:
         environment.stop_timeout = float(msg.data)
-
-
-def interrupt() -> None:
-    """
-    Ctrl-C, where Locust waits for it.
-
-    Python would raise it wherever it is just then: in a user, whose row would be lost.
-    """
-    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
 
 
 def split_host(environment: Any) -> None:
     """An address with a path is as good as a host and --path."""
     given, parts = environment.parsed_options, urlsplit(environment.host)
-    path = parts.path.rstrip("/") + (f"?{parts.query}" if parts.query else "")
+    given.path = given.path or opts.path_in(environment.host) or opts.SMALL
     environment.host = f"{parts.scheme}://{parts.netloc}"
-    given.path = given.path or path or opts.SMALL
-
-
-def tell_master(runner: Any) -> None:
-    """Each second, what this worker has come to."""
-    part = RUN.part
-    while RUN.active and RUN.part is part:
-        part.spill()
-        said = {**part.tally.as_message(), "issued": part.issued, "fault": part.footer.fault}
-        runner.send_message(TALLY, said)
-        # A moment before the master says it.
-        gevent.sleep(1.0 - ((monotonic_ns() - RUN.orders.t0_ns) / 1e9 + 0.1) % 1.0)

@@ -1,27 +1,18 @@
 """
-From the parts of all processes to one samples file, and to the numbers that the summary needs.
-
-Rows pass in pieces, so memory does not grow with their number, except for 24 bytes a measured row.
+From the parts of all processes to one table of samples, in memory: about 150 bytes a request.
 """
 
-import json
-import os
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from loadtests import samples
 from loadtests.locust_bench.footer import Footer, footers_in
-from loadtests.samples import ERRORS, OUTCOMES, SCHEMA, Window
-
-GROUP_ROWS = 1 << 16
 
 
 class BrokenError(Exception):
@@ -44,28 +35,13 @@ class Step:
         return Step(self.name, self.clients, *(max(0, at - t0_ns) for at in times))
 
 
-@dataclass(slots=True)
-class Times:
-    """Of one step, what was measured: counts, and times of those that have one."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
-    ok_in_window: int = 0
-    sent_in_window: int = 0
-    response_ns: list[NDArray[np.int64]] = field(default_factory=list)
-    service_ns: list[NDArray[np.int64]] = field(default_factory=list)
-    lag_ns: list[NDArray[np.int64]] = field(default_factory=list)
-    given_up: list[NDArray[np.bool_]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Merged:
     """All parts together."""
 
+    table: pa.Table
     steps: list[Step]
-    times: list[Times]
     footers: list[Footer]
-    counts: Counter[str] = field(default_factory=Counter)
 
     @property
     def issued(self) -> int:
@@ -73,127 +49,46 @@ class Merged:
         return sum(footer.issued for footer in self.footers)
 
 
-def merge(
-    folder: Path, images: list[str], t0_ns: int, steps: list[Step], write: Any = None
-) -> Merged:
-    """Go through all rows once; *write* takes each piece as a table in the samples' columns."""
+def merge(folder: Path, images: list[str], t0_ns: int, steps: list[Step]) -> Merged:
+    """The rows of all processes, their users numbered through."""
     footers = footers_in(folder)
     since = [step.since(t0_ns) for step in steps]
-    merged = Merged(since, [Times() for _ in since], list(footers.values()))
-    first_client = 0
+    tables, first_client = [samples.SCHEMA.empty_table()], 0
     for name, footer in footers.items():
-        rows = 0
-        for piece in _pieces(folder / f"{name}.arrow"):
-            table = _conform(piece, images, t0_ns, first_client, since)
-            _count(table, merged)
-            rows += table.num_rows
-            if write:
-                write(table)
-        if rows != footer.issued:
+        with pa.memory_map(str(folder / f"{name}.arrow")) as file, pa.ipc.open_stream(file) as part:
+            rows = part.read_all().combine_chunks()
+            tables.append(_conform(rows, images, t0_ns, first_client, since))
+        if rows.num_rows != footer.issued:
             raise BrokenError(
-                f"{name}: {footer.issued} requests were begun and {rows} have a row;"
+                f"{name}: {footer.issued} requests were begun and {rows.num_rows} have a row;"
                 " expected a row for each; measure again"
             )
         first_client += footer.clients
-    return merged
+    return Merged(pa.concat_tables(tables), since, list(footers.values()))
 
 
-def write_samples(
-    path: Path, folder: Path, images: list[str], t0_ns: int, steps: list[Step], window: Window
-) -> Merged:
-    """Merge into a file that appears under its name only when it is complete."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            with pq.ParquetWriter(file, SCHEMA, compression="zstd", store_schema=False) as writer:
-                merged = merge(folder, images, t0_ns, steps, writer.write_table)
-                counts = {name: merged.counts[name] for name in OUTCOMES}
-                accounting = {"issued": merged.issued, **counts}
-                for key, value in (
-                    (samples.VERSION_KEY, samples.VERSION),
-                    (samples.WINDOW_KEY, json.dumps(asdict(window))),
-                    (samples.ACCOUNTING_KEY, json.dumps(accounting)),
-                ):
-                    writer.add_key_value_metadata({key.decode(): value})
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise BrokenError(
-            f"{path}: cannot be written ({error}); expected a folder with room; nothing was kept"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return merged
-
-
-def _pieces(path: Path) -> Iterator[pa.Table]:
-    """A part in pieces that make good row groups."""
-    with pa.OSFile(str(path), "rb") as source, pa.ipc.open_stream(source) as batches:
-        held, rows = [], 0
-        for batch in batches:
-            held.append(batch)
-            rows += batch.num_rows
-            if rows >= GROUP_ROWS:
-                yield pa.Table.from_batches(held).combine_chunks()
-                held, rows = [], 0
-        if held:
-            yield pa.Table.from_batches(held).combine_chunks()
-
-
-def _conform(
-    piece: pa.Table, images: list[str], t0_ns: int, first_client: int, steps: list[Step]
-) -> pa.Table:
-    """The samples' columns: times from t0, names for numbers, users numbered through, a phase."""
-    columns = {name: piece[name] for name in piece.column_names}
-    for name in ("due_ns", "sent_ns", "first_byte_ns", "done_ns"):
-        columns[name] = pa.compute.subtract(columns[name], t0_ns)
-    # The first users are free a moment before t0 is taken, or their clock's tick is.
-    columns["due_ns"] = pa.compute.max_element_wise(columns["due_ns"], 0)
-    columns["client"] = pa.compute.add(columns["client"], pa.scalar(first_client, pa.int32()))
-    columns["error"] = _named(columns["error"], ERRORS)
-    columns["image"] = _named(columns["image"], images)
-    measured = _step_of(columns["due_ns"].to_numpy(), steps) >= 0
-    columns["phase"] = _named(pa.array(measured.astype(np.int32)), samples.PHASES)
-    return pa.table([columns[field.name] for field in SCHEMA], schema=SCHEMA)
-
-
-def _named(numbers: Any, names: Any) -> pa.Array:
-    if isinstance(numbers, pa.ChunkedArray):
-        numbers = numbers.combine_chunks()
-    return pa.DictionaryArray.from_arrays(numbers, pa.array(names, pa.string()))
-
-
-def _step_of(due: NDArray[np.int64], steps: list[Step]) -> NDArray[np.int64]:
-    """In whose measured time each request was due; -1: in none."""
-    number = np.searchsorted([step.measure_ns for step in steps], due, side="right") - 1
+def within(at_ns: NDArray[np.int64], steps: list[Step]) -> NDArray[np.bool_]:
+    """Which times are in the measured time of a step."""
+    number = np.searchsorted([step.measure_ns for step in steps], at_ns, side="right") - 1
     ends = np.array([step.end_ns for step in steps])
-    inside: NDArray[np.int64] = np.where((number >= 0) & (due < ends[number]), number, -1)
+    inside: NDArray[np.bool_] = (number >= 0) & (at_ns < ends[number])
     return inside
 
 
-def _count(table: pa.Table, merged: Merged) -> None:
-    outcome = samples.outcome(table).to_numpy(zero_copy_only=False)
-    for name in OUTCOMES:
-        merged.counts[name] += int(np.count_nonzero(outcome == name))
-    due, sent, done, status = (
-        table[name].to_numpy() for name in ("due_ns", "sent_ns", "done_ns", "status")
-    )
-    error = table["error"].cast(pa.string()).to_numpy()
-    step_of = _step_of(due, merged.steps)
-    for number, (step, times) in enumerate(zip(merged.steps, merged.times, strict=True)):
-        in_window = (done >= step.measure_ns) & (done < step.end_ns)
-        times.ok_in_window += int(np.count_nonzero(in_window & (outcome == "ok")))
-        sent_in_window = (sent >= step.measure_ns) & (sent < step.end_ns)
-        times.sent_in_window += int(np.count_nonzero(sent_in_window))
-        mine = step_of == number
-        times.counts.update(outcome[mine].tolist())
-        given_up = (outcome == "timeout") | (outcome == "censored")
-        timed = mine & (given_up | (outcome == "ok"))
-        times.response_ns.append((done - due)[timed])
-        times.service_ns.append((done - sent)[timed])
-        times.lag_ns.append((sent - due)[mine & (error != "connect")])
-        times.given_up.append(given_up[timed])
-        times.errors.update(error[mine & (error != "")].tolist())
-        refused = status[mine & (outcome == "http_error")].tolist()
-        times.errors.update(f"http_{code}" for code in refused)
+def _conform(
+    rows: pa.Table, images: list[str], t0_ns: int, first_client: int, steps: list[Step]
+) -> pa.Table:
+    """The samples' columns: times from t0, names for numbers, users numbered through, a phase."""
+    columns = {name: rows[name] for name in rows.column_names}
+    for name in ("due_ns", "sent_ns", "first_byte_ns", "done_ns"):
+        columns[name] = pc.subtract(columns[name], t0_ns)
+    columns["client"] = pc.add(columns["client"], pa.scalar(first_client, pa.int32()))
+    columns["error"] = _named(columns["error"], samples.ERRORS)
+    columns["image"] = _named(columns["image"], images)
+    measured = within(columns["due_ns"].to_numpy(), steps)
+    columns["phase"] = _named(pa.chunked_array([measured.astype(np.int32)]), samples.PHASES)
+    return pa.table([columns[name] for name in samples.SCHEMA.names], schema=samples.SCHEMA)
+
+
+def _named(numbers: pa.ChunkedArray, names: Any) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(numbers.combine_chunks(), pa.array(names, pa.string()))

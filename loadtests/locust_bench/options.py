@@ -7,15 +7,18 @@ Locust hands a master's options on to its workers, so a worker needs none of the
 import argparse
 import re
 from argparse import ArgumentTypeError, Namespace
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from loadtests.payloads import FORMS, IMAGES
+from loadtests.payloads import FORMS, IMAGES, PayloadError, build, image_files
 
 MIX = "/predict/nano=6,/predict/small=3,/predict/medium=1,/predict/nano?track=null=2"
 SMALL = "/predict/small"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(ms|s|m|h|)")
+# As an address has it: nothing that the client would refuse only when it sends.
+_PATH = re.compile(r"/(?!/)[!-~]*|/")
 _UNITS_S = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -47,7 +50,7 @@ def mix(text: str) -> dict[str, float]:
     weights = {}
     for part in text.split(","):
         path, _, weight = part.rpartition("=")
-        if not path.startswith("/") or not re.fullmatch(r"\d+(\.\d+)?", weight):
+        if not _PATH.fullmatch(path) or not re.fullmatch(r"\d+(\.\d+)?", weight):
             raise ArgumentTypeError(
                 f"{part!r} is no weight of a path; expected PATH=WEIGHT, such as /predict/nano=6"
             )
@@ -87,11 +90,15 @@ def add_to(parser: Any) -> None:
     add("--images", default=str(IMAGES), metavar="DIR", help="send these (default: %(default)s)")
     add("--limit", type=whole, default=0, metavar="N", help="only the first N images, by name")
     add("--seed", type=whole, default=1, metavar="S", help="order of images and paths (default 1)")
-    add("--warmup", type=duration_s, default=2.0, metavar="D", help="load before it (default 2s)")
-    add("--duration", type=positive_s, metavar="D", help="measured time (default: until stopped)")
+    # With their units where they are used.
+    timed = {"metavar": "D"}
+    add("--warmup", dest="warmup_s", type=duration_s, default=2.0, **timed,
+        help="load before it (default 2s)")  # fmt: skip
+    add("--duration", dest="duration_s", type=positive_s, **timed,
+        help="measured time (default: until stopped)")  # fmt: skip
     add("--min-requests", type=whole, default=0, metavar="N", help="longer, up to 4 x --duration")
-    add("--timeout", type=positive_s, default=30.0, metavar="D", help="give up then (default 30s)")
-    add("--pause", type=duration_s, default=0.0, metavar="D", help="of a user after each answer")
+    add("--timeout", dest="timeout_s", type=positive_s, default=30.0, **timed,
+        help="give up then (default 30s)")  # fmt: skip
     add("--samples", default="", metavar="FILE", help="one row for each request, as Parquet")
     add("--summary", default="", metavar="FILE", help="JSON summary; - is standard output")
     add("--progress", choices=("none", "json"), default="none", help="a line a second on stderr")
@@ -111,7 +118,6 @@ class Options:
     duration_s: float | None
     min_requests: int
     timeout_s: float
-    pause_s: float
     samples: Path | None
     summary: str
     progress: str
@@ -119,34 +125,55 @@ class Options:
 
 def read(given: Namespace) -> Options:
     """The options of a run, from what Locust parsed or a master sent."""
-    return Options(
-        path=given.path,
-        mix=dict(given.mix),
-        body=given.body,
-        images=Path(given.image or given.images),
-        limit=given.limit,
-        seed=given.seed,
-        warmup_s=given.warmup,
-        duration_s=given.duration,
-        min_requests=given.min_requests,
-        timeout_s=given.timeout,
-        pause_s=given.pause,
-        samples=Path(given.samples) if given.samples else None,
-        summary=given.summary,
-        progress=given.progress,
-    )
+    plain = {field.name: getattr(given, field.name) for field in fields(Options)}
+    samples = Path(given.samples) if given.samples else None
+    return Options(**plain | {"images": Path(given.image or given.images), "samples": samples})
 
 
 def problem(given: Namespace, *, distributed: bool) -> str | None:
-    """What cannot be done with these options together."""
-    if given.min_requests and not given.duration:
+    """What cannot be done with these options together, or here."""
+    if given.min_requests and not given.duration_s:
         return "--min-requests: given without --duration; expected both; it makes that longer"
     if given.min_requests and distributed:
         return "--min-requests: workers do not know each other's counts; use one process"
-    if given.duration and given.run_time:
+    if given.duration_s and given.run_time:
         return "--duration and --run-time: both given; expected one; the latter has the warm-up"
-    if (given.host or "").startswith("https:"):
-        return f"--host {given.host}: expected http; TLS would hide when the first byte is sent"
+    return no_address(given.host, given.path) or _no_files(read(given))
+
+
+def no_address(host: str | None, path: str) -> str | None:
+    """Why nothing can be sent there; Locust would find out with each request, or never."""
+    if host:
+        try:
+            parts = urlsplit(host)
+            sound = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            sound = False
+        if not sound or not _PATH.fullmatch(path_in(host) or "/"):
+            return (
+                f"--host {host}: expected http://HOST:PORT, maybe with a path;"
+                " TLS would hide when the first byte is sent"
+            )
+    if path and not _PATH.fullmatch(path):
+        return f"--path {path}: expected one as in an address, such as {SMALL}"
+    return None
+
+
+def path_in(host: str) -> str:
+    """The path of an address, if it has one, with its query."""
+    parts = urlsplit(host)
+    return parts.path.rstrip("/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _no_files(options: Options) -> str | None:
+    try:
+        build(image_files(options.images, options.limit), options.body)
+    except PayloadError as error:
+        return str(error)
+    summary = Path(options.summary) if options.summary not in ("", "-") else None
+    for name, file in (("--samples", options.samples), ("--summary", summary)):
+        if file and (file.is_dir() or not file.parent.is_dir()):
+            return f"{name} {file}: cannot be written; expected a file in a folder that exists"
     return None
 
 

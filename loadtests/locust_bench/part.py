@@ -17,7 +17,6 @@ from locust.contrib.fasthttp import LocustBadStatusCode
 from loadtests.locust_bench.connection import Exchange
 from loadtests.locust_bench.footer import Footer, announce, write_json
 from loadtests.locust_bench.server_timing import NO_STAGES, Stages, stages_us
-from loadtests.locust_bench.tally import Tally
 from loadtests.samples import ERRORS, STAGES
 
 SPILL_ROWS = 256
@@ -40,7 +39,6 @@ class Part:
     def __init__(self, folder: Path, name: str, measure_ns: int) -> None:
         self._path = folder / f"{name}.arrow"
         self._rows: list[tuple[Any, ...]] = []
-        self.tally = Tally(measure_ns)
         self.footer = Footer()
         self.issued = self.clients = self.dials = self.measured = 0
         self.measure_ns = measure_ns
@@ -62,6 +60,7 @@ class Part:
     ) -> None:
         """Keep a row; one that was never sent is sent when it was given up."""
         x.done_ns = done_ns
+        self.footer.last_due_ns = max(self.footer.last_due_ns, x.due_ns)
         sent_ns = x.sent_ns or done_ns
         if x.due_ns >= self.measure_ns:
             self.measured += 1
@@ -99,21 +98,18 @@ class Part:
         columns = [
             pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), SCHEMA, strict=True)
         ]
-        batch = pa.record_batch(columns, schema=SCHEMA)
-        footer = self.footer
-        footer.rows += len(rows)
-        self.tally.add(batch)
         try:
-            self._writer.write_batch(batch)
+            self._writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
         except OSError as error:
-            footer.fault = f"{self._path}: cannot be written ({error}); expected a folder with room"
+            self.footer.fault = (
+                f"{self._path}: cannot be written ({error}); expected a folder with room"
+            )
 
     def finish(self, **measured: Any) -> None:
         """Complete the part; nothing may be added any more."""
         self.spill()
         footer = self.footer
         footer.issued, footer.clients, footer.dials = self.issued, self.clients, self.dials
-        footer.last_due_ns, footer.last_done_ns = self.tally.last_due_ns, self.tally.last_done_ns
         for name, value in measured.items():
             setattr(footer, name, value)
         try:
@@ -121,7 +117,10 @@ class Part:
             self._sink.close()
         except OSError as error:
             footer.fault = footer.fault or f"{self._path}: cannot be completed ({error})"
-        write_json(self._path.with_suffix(".json"), asdict(footer))
+        try:
+            write_json(self._path.with_suffix(".json"), asdict(footer))
+        except OSError as error:
+            footer.fault = footer.fault or f"{self._path}: cannot be completed ({error})"
 
 
 def why(x: Exchange, exception: BaseException) -> tuple[str, BaseException]:

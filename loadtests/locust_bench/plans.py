@@ -15,6 +15,15 @@ from loadtests.locust_bench.options import positive_s
 SHORTEST_S = 1.0
 # As benchmarks/campaign.py, which the generators know nothing of; a test keeps the two alike.
 DEFAULTS = {"repeats": 3, "duration_s": 10.0, "warmup_s": 2.0, "min_requests": 0}
+# Types and the least value of what is read of a campaign.
+NUMBERS: dict[str, tuple[tuple[type, ...], int]] = {
+    "clients": ((int,), 1),
+    "repeats": ((int,), 1),
+    "seed": ((int,), 0),
+    "min_requests": ((int,), 0),
+    "warmup_s": ((int, float), 0),
+    "duration_s": ((int, float), 0),
+}
 
 
 class PlanError(Exception):
@@ -58,15 +67,21 @@ def steps(clients: list[int], each_s: float, warmup_s: float) -> list[Planned]:
 
 def matrix(file: str, seed: int) -> list[Planned]:
     """The steps of a campaign: levels shuffled in each repeat, with the campaign's seed or ours."""
-    campaign = {**DEFAULTS, **_read(file)}
-    levels = campaign.get("clients")
-    if not levels:
+    campaign = {**DEFAULTS, "seed": seed, **_read(file)}
+    if not campaign.get("clients"):
         raise PlanError(
             f"{file}: has no clients; expected a closed loop; Locust's users wait for their answers"
         )
+    for name, (kinds, least) in NUMBERS.items():
+        value = campaign[name]
+        numbers = value if name == "clients" else [value]
+        sound = isinstance(numbers, list)
+        if not sound or any(type(number) not in kinds or number < least for number in numbers):
+            whole = "" if float in kinds else "whole "
+            raise PlanError(f"{file}: {name} is {value!r}; expected {whole}numbers from {least} on")
     if campaign["warmup_s"] + campaign["duration_s"] < SHORTEST_S:
         raise PlanError(f"{file}: steps under {SHORTEST_S:g} s; expected longer; raise duration_s")
-    shuffler = random.Random(campaign.get("seed", seed))
+    levels, shuffler = campaign["clients"], random.Random(campaign["seed"])
     warmup_s, duration_s = float(campaign["warmup_s"]), float(campaign["duration_s"])
     return [
         Planned(f"r{n:02d} c{count:04d}", count, warmup_s, duration_s, campaign["min_requests"])

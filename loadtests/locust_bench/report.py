@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from loadtests import samples
 from loadtests.locust_bench import summary
-from loadtests.locust_bench.merge import BrokenError, Step, merge, write_samples
+from loadtests.locust_bench.merge import BrokenError, Step, merge
 from loadtests.locust_bench.options import Options
 from loadtests.locust_bench.run import Orders
 from loadtests.locust_bench.summary import Facts
@@ -20,14 +21,15 @@ log = logging.getLogger(__name__)
 def make(
     options: Options, orders: Orders, images: list[str], steps: list[Step], facts: Facts
 ) -> None:
-    """Go through the rows once, and say what they are."""
-    folder = Path(orders.folder)
+    """Put the rows together, and say what they are."""
+    merged = merge(Path(orders.folder), images, orders.t0_ns, steps)
     if options.samples:
         path = numbered(options.samples, facts.number)
-        merged = write_samples(path, folder, images, orders.t0_ns, steps, facts.window)
+        try:
+            samples.write(path, merged.table, facts.window, merged.issued)
+        except samples.SamplesError as error:
+            raise BrokenError(str(error)) from error
         log.info("samples: %s", path)
-    else:
-        merged = merge(folder, images, orders.t0_ns, steps)
     said = summary.summarize(merged, options, facts)
     _write(options.summary, facts.number, said)
     print(summary.for_people(said), file=sys.stderr)

@@ -56,6 +56,11 @@ class Run:
         self._gauge = Gauge()
         self.active = True
 
+    @property
+    def fault(self) -> str:
+        """What is wrong with this process's part, if anything is."""
+        return self.part.footer.fault if self._gauge else ""
+
     def number_user(self) -> tuple[int, str]:
         """A number for a new user, and a name that no user of another worker has."""
         number = self.part.clients

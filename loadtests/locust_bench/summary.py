@@ -13,9 +13,11 @@ from math import ceil
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from loadtests.locust_bench.merge import Merged, Step, Times
+from loadtests import samples
+from loadtests.locust_bench.merge import Merged, Step, within
 from loadtests.locust_bench.options import Options
 from loadtests.samples import OUTCOMES, Window
 
@@ -24,6 +26,7 @@ NEEDED = {"p50": (0.50, 1), "p95": (0.95, 72), "p99": (0.99, 368)}
 # As triton_bench judges itself.
 LATE_MS, LATE_SHARE = 1.0, 0.05
 BUSY_SHARE = 0.70
+PAUSE_SHARE = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +39,37 @@ class Facts:
     clients: int | None
     images: int
     window: Window
+    t0_ns: int  # of the monotonic clock
     wall_s: float
     master_cpu_s: float
     interrupted: bool
     has_steps: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The columns that are counted."""
+
+    due: NDArray[np.int64]
+    sent: NDArray[np.int64]
+    done: NDArray[np.int64]
+    status: NDArray[np.int32]
+    error: NDArray[np.str_]
+    outcome: NDArray[np.str_]
+
+
+def rows_of(table: pa.Table) -> Rows:
+    """Those of a table of samples."""
+    numbers = (table[name].to_numpy() for name in ("due_ns", "sent_ns", "done_ns", "status"))
+    names = (table["error"].cast(pa.string()), samples.outcome(table))
+    return Rows(*numbers, *(column.to_numpy(zero_copy_only=False) for column in names))
+
+
 def latency_ms(
-    times: list[NDArray[np.int64]], given_up: list[NDArray[np.bool_]], *, any_number: bool = False
+    every: NDArray[np.int64], given_up: NDArray[np.bool_], *, any_number: bool = False
 ) -> dict[str, Any]:
     """Percentiles, maximum and mean; `at_least` of the times are lower bounds."""
-    every = np.concatenate([np.empty(0, np.int64), *times])
-    bounds = np.concatenate([np.empty(0, np.bool_), *given_up])
-    answered = np.sort(every[~bounds])
+    answered = np.sort(every[~given_up])
     found: dict[str, Any] = {
         name: _ranked(answered, len(every), p)
         if len(every) >= (1 if any_number else need)
@@ -57,7 +78,7 @@ def latency_ms(
     }
     found["max"] = float(every.max()) / 1e6 if len(every) else None
     found["mean"] = float(every.mean()) / 1e6 if len(every) else None
-    return {**found, "at_least": int(np.count_nonzero(bounds))}
+    return {**found, "at_least": int(np.count_nonzero(given_up))}
 
 
 def _ranked(ordered: NDArray[np.int64], total: int, p: float) -> float | None:
@@ -67,26 +88,10 @@ def _ranked(ordered: NDArray[np.int64], total: int, p: float) -> float | None:
 
 def summarize(merged: Merged, options: Options, facts: Facts) -> dict[str, Any]:
     """The summary of a run."""
-    whole = _together(merged.times)
-    measured_s = sum(_length_s(step) for step in merged.steps)
-    # A check of the instrument and no result: its P99 needs no certain number of requests.
-    none = [np.zeros(len(part), np.bool_) for part in whole.lag_ns]
-    lag = latency_ms(whole.lag_ns, none, any_number=True)
-    said = _measured(whole, measured_s)
-    instrument = _instrument(merged, facts, lag, whole.sent_in_window / measured_s)
+    rows, steps, window = rows_of(merged.table), merged.steps, facts.window
+    said = _measured(rows, steps)
+    instrument = _instrument(merged, rows, facts)
     reasons = list(_reasons(instrument, said["response_ms"]["p50"]))
-    steps = [
-        {
-            "name": step.name,
-            "clients": step.clients,
-            "rate": None,
-            "start_ns": step.measure_ns,
-            "end_ns": step.end_ns,
-            **_measured(times, _length_s(step)),
-        }
-        for step, times in zip(merged.steps, merged.times, strict=True)
-    ]
-    window = facts.window
     return {
         "version": 1,
         "tool": "locust",
@@ -102,67 +107,83 @@ def summarize(merged: Merged, options: Options, facts: Facts) -> dict[str, Any]:
         "images": facts.images,
         "started_unix_ns": window.start_unix_ns,
         "warmup_s": options.warmup_s,
-        "duration_s": measured_s,
+        "duration_s": _length_s(steps),
         "window": asdict(window),
-        "accounting": _accounts(merged.counts, merged.issued),
+        "accounting": _accounts(Counter(rows.outcome.tolist()), merged.issued),
         **said,
-        "steps": steps if facts.has_steps else [],
+        "steps": [_step(rows, step) for step in steps] if facts.has_steps else [],
         "instrument": {"valid": not reasons, "reasons": reasons, **instrument},
         "interrupted": facts.interrupted,
     }
 
 
-def _measured(times: Times, seconds: float) -> dict[str, Any]:
+def _step(rows: Rows, step: Step) -> dict[str, Any]:
     return {
-        "measured": _accounts(times.counts, sum(times.counts.values())),
-        "errors": dict(sorted(times.errors.items())),
-        "throughput_rps": times.ok_in_window / seconds if seconds > 0 else None,
-        "response_ms": latency_ms(times.response_ns, times.given_up),
-        "service_ms": latency_ms(times.service_ns, times.given_up),
+        "name": step.name,
+        "clients": step.clients,
+        "rate": None,
+        "start_ns": step.measure_ns,
+        "end_ns": step.end_ns,
+        **_measured(rows, [step]),
     }
 
 
-def _together(every: list[Times]) -> Times:
-    whole = Times()
-    for times in every:
-        whole.counts += times.counts
-        whole.errors += times.errors
-        whole.ok_in_window += times.ok_in_window
-        whole.sent_in_window += times.sent_in_window
-        for name in ("response_ns", "service_ns", "lag_ns", "given_up"):
-            getattr(whole, name).extend(getattr(times, name))
-    return whole
+def _measured(rows: Rows, steps: list[Step]) -> dict[str, Any]:
+    """What was due in these steps; throughput is of what was answered in them."""
+    mine, ok = within(rows.due, steps), rows.outcome == "ok"
+    given_up = np.isin(rows.outcome, ("timeout", "censored"))
+    counts = Counter(rows.outcome[mine].tolist())
+    errors = Counter(rows.error[mine & (rows.error != "")].tolist())
+    refused = rows.status[mine & (rows.outcome == "http_error")]
+    errors.update(f"http_{code}" for code in refused.tolist())
+    timed = mine & (ok | given_up)
+    return {
+        "measured": _accounts(counts, sum(counts.values())),
+        "errors": dict(sorted(errors.items())),
+        "throughput_rps": int(np.count_nonzero(ok & within(rows.done, steps))) / _length_s(steps),
+        "response_ms": latency_ms((rows.done - rows.due)[timed], given_up[timed]),
+        "service_ms": latency_ms((rows.done - rows.sent)[timed], given_up[timed]),
+    }
 
 
 def _accounts(counts: Counter[str], issued: int) -> dict[str, int]:
     return {"issued": issued, **{name: counts[name] for name in OUTCOMES}}
 
 
-def _length_s(step: Step) -> float:
-    return max(1, step.end_ns - step.measure_ns) / 1e9
+def _length_s(steps: list[Step]) -> float:
+    return sum(max(1, step.end_ns - step.measure_ns) for step in steps) / 1e9
 
 
-def _instrument(
-    merged: Merged, facts: Facts, lag: dict[str, Any], achieved_rps: float
-) -> dict[str, Any]:
+def _instrument(merged: Merged, rows: Rows, facts: Facts) -> dict[str, Any]:
     """The keys are triton_bench's, so that one analysis reads both."""
-    footers = merged.footers
-    worst_pause, worst_lag = (
-        max((getattr(footer, name) for footer in footers), default=0.0)
-        for name in ("gc_pause_max_ms", "loop_lag_p99_ms")
-    )
+    footers, steps = merged.footers, merged.steps
+    lag = (rows.sent - rows.due)[within(rows.due, steps) & (rows.error != "connect")]
+    # A check of the instrument and no result: its P99 needs no certain number of requests.
+    lag_ms = latency_ms(lag, np.zeros(len(lag), np.bool_), any_number=True)
+    sent = np.count_nonzero(within(rows.sent, steps))
+    # One step at the limit is not made good by others with few users.
+    shares = [
+        footer.busy_share(facts.t0_ns + step.measure_ns, facts.t0_ns + step.end_ns)
+        for footer in footers
+        for step in steps
+    ]
+
+    def worst(name: str) -> float:
+        return max((getattr(footer, name) for footer in footers), default=0.0)
+
     return {
-        "send_lag_p50_ms": lag["p50"],
-        "send_lag_p99_ms": lag["p99"],
-        "send_lag_max_ms": lag["max"],
+        "send_lag_p50_ms": lag_ms["p50"],
+        "send_lag_p99_ms": lag_ms["p99"],
+        "send_lag_max_ms": lag_ms["max"],
         "offered_rps": None,
-        "achieved_rps": achieved_rps,
+        "achieved_rps": int(sent) / _length_s(steps),
         "cpu_s": sum(footer.cpu_s for footer in footers) + facts.master_cpu_s,
         "wall_s": facts.wall_s,
-        "busiest_lane_share": max((footer.cpu_s for footer in footers), default=0.0) / facts.wall_s,
+        "busiest_lane_share": max(shares, default=0.0),
         "gomaxprocs": len(footers),
-        "gc_pause_max_ms": worst_pause,
-        "sched_latency_p99_ms": worst_lag,
+        "gc_pause_max_ms": worst("gc_pause_max_ms"),
+        "gc_pause_share": worst("gc_pause_share"),
+        "sched_latency_p99_ms": worst("loop_lag_p99_ms"),
         "rss_max_bytes": sum(footer.rss_max_bytes for footer in footers),
         "connections": sum(footer.dials for footer in footers),
         "queued_for_connection": 0,
@@ -173,8 +194,9 @@ def _reasons(instrument: dict[str, Any], p50_ms: float | None) -> Iterator[str]:
     """
     What Locust itself was short of: what was found; what was expected; what to do.
 
-    In a closed loop nothing is late, but answers that come while Locust is at work on others wait
-    to be read, and the wait is in their latencies; how busy it was, and its pauses, tell of that.
+    Answers that come while Locust is at work on others wait to be read, and the wait is in their
+    latencies. How busy it was tells of that, and how long a user that was free had to wait to send.
+    The typical lag decides: the longest ones are the machine's, which wakes nobody on time.
     """
     allowed_ms = max(LATE_MS, LATE_SHARE * (p50_ms or 0.0))
     processes = max(1, instrument["gomaxprocs"])
@@ -185,10 +207,18 @@ def _reasons(instrument: dict[str, Any], p50_ms: float | None) -> Iterator[str]:
             f" time; expected at most {BUSY_SHARE:.0%}, because answers then wait to be read;"
             " take more --processes, or triton_bench"
         )
-    pause_ms = instrument["gc_pause_max_ms"]
-    if pause_ms > allowed_ms:
+    lag_ms = instrument["send_lag_p50_ms"] or 0.0
+    if lag_ms > allowed_ms:
         yield (
-            f"garbage collection: the longest pause was {pause_ms:.2f} ms; expected at most"
+            f"send lag: half of the requests left {lag_ms:.2f} ms or more after their user was"
+            f" free; expected at most {allowed_ms:.2f} ms (1 ms or 5 % of P50), because answers"
+            " wait as long to be read; take fewer users, more --processes, or triton_bench"
+        )
+    pause_ms, pause_share = instrument["gc_pause_max_ms"], instrument["gc_pause_share"]
+    if pause_ms > allowed_ms and pause_share > PAUSE_SHARE:
+        yield (
+            f"garbage collection: it stopped Locust for {pause_share:.2%} of the time, for up to"
+            f" {pause_ms:.2f} ms; expected at most {PAUSE_SHARE:.1%}, or pauses of at most"
             f" {allowed_ms:.2f} ms (1 ms or 5 % of P50); use triton_bench"
         )
 

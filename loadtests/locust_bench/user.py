@@ -79,14 +79,10 @@ class ImageUser(FastHttpUser):
         self.connections.close()
 
     def wait_time(self) -> float:
-        """The pause that was asked for, or one because nobody listens; then the user is free."""
-        pause_s = RUN.options.pause_s
+        """None, unless nobody listens; then the user is free."""
         if self.refused_s:
             gevent.sleep(self.refused_s)
             self.due_ns = monotonic_ns()
-        elif pause_s:
-            gevent.sleep(pause_s)
-            self.due_ns += round(pause_s * 1e9)
         return 0.0
 
     @task
