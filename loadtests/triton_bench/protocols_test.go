@@ -118,15 +118,15 @@ func TestAnswersInChunksAndWithALengthAreReadByBothClients(t *testing.T) {
 	}
 }
 
-// Both see the same service: what one of them adds to a delay of 50 ms is far below 2 % of it. The
-// quickest of several rounds counts, because a neighbour's work only ever adds.
+// Both see the same service: what one of them adds to a delay of 50 ms is far below 2 % of it, and
+// little more at P95. The quickest of several rounds counts, because a neighbour's work only ever adds.
 func TestBothClientsAgreeOnAKnownDelay(t *testing.T) {
 	t.Parallel()
 	for _, load := range [][]string{{"--clients", "8"}, {"--rate", "160"}} {
 		var raw, net [2]float64
 		agree := func() bool {
-			for i := range raw {
-				if raw[i] < 50 || net[i] < 50 || raw[i] > 1.02*net[i] || net[i] > 1.02*raw[i] {
+			for i, tolerance := range []float64{1.02, 1.05} {
+				if raw[i] < 50 || net[i] < 50 || raw[i] > tolerance*net[i] || net[i] > tolerance*raw[i] {
 					return false
 				}
 			}

