@@ -18,7 +18,7 @@ import pytest
 
 from loadtests import samples
 from tests.conftest import Service
-from tests.locusts import FILE, LOCUST, command, ended, locust, run
+from tests.locusts import FILE, LOCUST, Ran, command, ended, locust, run
 from tests.stub import IMAGE, ROOT, Stub, bench, stub
 
 STAGES = "queue;dur=0.19, infer;dur=14.042, total;dur=20"
@@ -41,12 +41,21 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-def test_rows_summary_and_server_agree_in_counts_and_times(tmp_path: Path) -> None:
-    path = tmp_path / "s.parquet"
-    with stub("--delay", "20ms", "--server-timing", STAGES) as server:
-        ran = run(server.url, *LOAD, "--duration", "2s", "--warmup", "0.5s", "--samples", str(path),
-                  "--progress", "json")  # fmt: skip
-        seen = server.stats()
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran, dict[str, int]]:
+    """One run that several tests look at: its samples, what it said, what the server saw."""
+    path = tmp_path_factory.mktemp("measured") / "s.parquet"
+    slow = ("--mode", "bimodal", "--delay", "20ms", "--slow", "50ms", "--slow-every", "10")
+    with stub(*slow, "--server-timing", STAGES) as server:
+        ran = run(server.url, *LOAD, "--duration", "2s", "--warmup", "500ms", "--samples",
+                  str(path), "--progress", "json")  # fmt: skip
+        return path, ran, server.stats()
+
+
+def test_rows_summary_and_server_agree_in_counts_and_times(
+    measured: tuple[Path, Ran, dict[str, int]],
+) -> None:
+    path, ran, seen = measured
     assert ran.status == 0, ran.stderr
     table = check(path, ran.summary)
     assert table.num_rows == seen["requests"]
@@ -72,24 +81,26 @@ def test_rows_summary_and_server_agree_in_counts_and_times(tmp_path: Path) -> No
     assert len(set(traces)) == len(traces)
     assert all(len(trace) == 32 for trace in traces)
     assert set(table["image"].to_pylist()) == {IMAGE.name}
+
+
+def test_a_line_a_second_tells_how_it_goes(measured: tuple[Path, Ran, dict[str, int]]) -> None:
+    _, ran, _ = measured
     lines = [json.loads(line) for line in ran.stderr.splitlines() if line.startswith("{")]
     assert [round(line["elapsed_s"]) for line in lines][:2] == [1, 2]
     assert lines[-1]["phase"] == "measure"
     assert lines[-1]["total_s"] == pytest.approx(2.5)
     assert 18 < lines[-1]["p50_ms"] < 60
+    assert (lines[1]["errors"], lines[1]["in_flight"]) == (0, 3)
+    assert 20 < lines[1]["rps"] < 150, "three users, 20 ms and more each"
 
 
-def test_the_summary_is_that_of_the_rows(tmp_path: Path) -> None:
-    path = tmp_path / "s.parquet"
-    with stub("--mode", "bimodal", "--delay", "3ms", "--slow", "30ms") as server:
-        ran = run(
-            server.url, *LOAD, "--duration", "1s", "--warmup", "500ms", "--samples", str(path)
-        )
+def test_the_summary_is_that_of_the_rows(measured: tuple[Path, Ran, dict[str, int]]) -> None:
+    path, ran, _ = measured
     read = samples.read(path)
-    measured = read.table.filter(pc.equal(read.table["phase"].cast("string"), "measure"))
-    due, done = (measured[name].to_numpy() for name in ("due_ns", "done_ns"))
+    rows = read.table.filter(pc.equal(read.table["phase"].cast("string"), "measure"))
+    due, done = (rows[name].to_numpy() for name in ("due_ns", "done_ns"))
     start, end = read.window.measure_start_ns, read.window.measure_end_ns
-    assert (start, end) == (500_000_000, 1_500_000_000)
+    assert (start, end) == (500_000_000, 2_500_000_000)
     assert due.min() >= start
     assert due.max() < end
     response = np.sort(done - due) / 1e6
@@ -101,9 +112,10 @@ def test_the_summary_is_that_of_the_rows(tmp_path: Path) -> None:
     assert ran.summary["response_ms"]["max"] == response[-1]
     every = read.table["done_ns"].to_numpy()
     inside = np.sum((every >= start) & (every < end))
-    assert ran.summary["throughput_rps"] == inside
+    assert ran.summary["throughput_rps"] == inside / 2
     instrument = ran.summary["instrument"]
     assert 0 < instrument["cpu_s"] < 2 * instrument["wall_s"]
+    assert 0 < instrument["busiest_lane_share"] < 1
     assert instrument["gomaxprocs"] == 1
     assert instrument["valid"] is not bool(instrument["reasons"])
 
@@ -112,7 +124,7 @@ def test_every_failure_is_a_row_of_its_class(triton_bench: Path, tmp_path: Path)
     path = tmp_path / "s.parquet"
     flags = ("--fail-every", "7", "--drop-every", "11", "--silent-every", "41")
     with stub("--delay", "5ms", *flags) as server:
-        ran = run(server.url, *LOAD, "--duration", "2s", "--timeout", "200ms", "--samples",
+        ran = run(server.url, *LOAD, "--duration", "1s", "--timeout", "200ms", "--samples",
                   str(path), "--exit-code-on-error", "0")  # fmt: skip
         seen = server.stats()
     assert ran.status == 0, ran.stderr
@@ -147,7 +159,7 @@ def test_every_failure_is_a_row_of_its_class(triton_bench: Path, tmp_path: Path)
 
 def test_nobody_listens_and_nobody_hurries(tmp_path: Path) -> None:
     path = tmp_path / "s.parquet"
-    ran = run("http://127.0.0.1:9", *LOAD, "--duration", "1s", "--samples", str(path), "TrackC")
+    ran = run("http://127.0.0.1:9", *LOAD, "--duration", "600ms", "--samples", str(path), "TrackC")
     assert ran.summary["url"] == "http://127.0.0.1:9/predict/small_end2end"
     assert ran.status == 1, "Locust's own status of a run with failures"
     table = check(path, ran.summary)
@@ -175,22 +187,9 @@ def test_ctrl_c_censors_what_is_in_flight_and_keeps_the_rest(tmp_path: Path, wor
     table = check(path, ran.summary)
     assert ran.summary["interrupted"] is True
     assert table.num_rows == seen["requests"]
+    assert set(table["client"].to_pylist()) == set(range(4))
+    assert ran.summary["instrument"]["gomaxprocs"] == max(1, workers)
     assert ran.summary["accounting"]["censored"] == 4, "each user had got an image of no answer"
-
-
-def test_workers_make_one_file(tmp_path: Path) -> None:
-    path = tmp_path / "s.parquet"
-    with stub("--delay", "10ms") as server:
-        ran = run(server.url, "-u", "5", "-r", "5", "--processes", "2", "--duration", "1s",
-                  "--warmup", "500ms", "--samples", str(path), "--seed", "3")  # fmt: skip
-        seen = server.stats()
-    assert ran.status == 0, ran.stderr
-    table = check(path, ran.summary)
-    assert table.num_rows == seen["requests"]
-    assert set(table["client"].to_pylist()) == set(range(5))
-    assert ran.summary["instrument"]["gomaxprocs"] == 2
-    assert ran.summary["clients"] == 5
-    assert samples.read(path).window.duration_s == 1
 
 
 def test_a_worker_that_vanishes_is_no_measurement(tmp_path: Path) -> None:
@@ -210,24 +209,30 @@ def test_a_worker_that_vanishes_is_no_measurement(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_master_and_a_worker_of_their_own(tmp_path: Path) -> None:
-    """The worker runs in another folder and is told everything but the locustfile."""
+def test_a_master_and_workers_of_their_own_make_one_file(tmp_path: Path) -> None:
+    """The workers run in another folder and are told everything but the locustfile."""
     path = tmp_path / "s.parquet"
     with stub("--delay", "10ms") as server:
         port = str(20_000 + os.getpid() % 10_000)
-        where = Path(__file__).parent.parent / "loadtests/locustfile.py"
-        worker = ("--worker", "--master-port", port)
+        where = str(Path(__file__).parent.parent / "loadtests/locustfile.py")
+        worker = ("http://127.0.0.1:1", "--worker", "--master-port", port)
         with (
-            locust(server.url, *LOAD, "--master", "--master-bind-port", port, "--expect-workers",
-                   "1", "--duration", "1.5s", "--samples", str(path), "Mixed", "--mix",
-                   "/a=3,/b=1") as master,
-            locust("http://127.0.0.1:1", *worker, file=str(where), cwd=tmp_path) as other,
+            locust(server.url, "-u", "5", "-r", "5", "--master", "--master-bind-port", port,
+                   "--expect-workers", "2", "--duration", "1s", "--warmup", "500ms", "--samples",
+                   str(path), "Mixed", "--mix", "/a=3,/b=1", "--seed", "3") as master,
+            locust(*worker, file=where, cwd=tmp_path) as one,
+            locust(*worker, file=where, cwd=tmp_path) as two,
         ):  # fmt: skip
             ran = ended(master)
-            assert ended(other).status == 0
+            assert (ended(one).status, ended(two).status) == (0, 0)
         seen = server.stats()
     assert ran.status == 0, ran.stderr
-    assert check(path, ran.summary).num_rows == seen["requests"]
+    table = check(path, ran.summary)
+    assert table.num_rows == seen["requests"]
+    assert set(table["client"].to_pylist()) == set(range(5))
+    assert ran.summary["instrument"]["gomaxprocs"] == 2
+    assert ran.summary["clients"] == 5
+    assert samples.read(path).window.duration_s == 1
     assert (ran.summary["url"], ran.summary["paths"]) == (server.url, ["/a", "/b"])
     assert " /a  " in ran.stderr
     assert " /b  " in ran.stderr
@@ -245,27 +250,31 @@ def test_a_full_disk_leaves_nothing_that_looks_like_samples(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_options_of_the_locustfile_are_listed() -> None:
-    ran = subprocess.run(
-        [*LOCUST, "-f", FILE, "--help-measuring"], capture_output=True, text=True, cwd=ROOT
-    )
-    assert ran.returncode == 0
-    for option in ("--path", "--samples", "--min-requests", "--steps", "--campaign"):
-        assert option in ran.stdout
-
-
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        (("--duration", "soon"), "'soon' is no duration"),
-        (("--image", "", "--images", "tests/data"), "no images among"),
-    ],
-)
-def test_what_cannot_work_is_refused_in_one_line(flags: tuple[str, ...], expected: str) -> None:
-    ran = run("http://127.0.0.1:9", *LOAD, *flags)
-    assert ran.status == 2
-    assert expected in ran.stderr
-    assert "Traceback" not in ran.stderr
+def test_the_options_are_listed_and_what_cannot_work_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Side by side, because most of it is the start of Locust; test_locust_parts has the rest."""
+    campaign = tmp_path / "c.toml"
+    campaign.write_text("clients = ['many']")
+    matrix = f"{FILE},loadtests/matrix.py"
+    help_command = [*LOCUST, "-f", FILE, "--help-measuring"]
+    with (
+        subprocess.Popen(help_command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as listing,
+        locust("http://127.0.0.1:9", *LOAD, "--duration", "soon") as soon,
+        locust("http://127.0.0.1:9", "--image", "", "--images", "tests/data") as empty,
+        locust("http://127.0.0.1:9", "--campaign", str(campaign), file=matrix) as many,
+    ):
+        listed, _ = listing.communicate(timeout=60)
+        assert listing.returncode == 0
+        for option in ("--path", "--samples", "--min-requests", "--steps", "--campaign"):
+            assert option in listed
+        for process, expected in (
+            (soon, "'soon' is no duration"),
+            (empty, "no images among"),
+            (many, "clients is ['many']; expected whole numbers"),
+        ):
+            ran = ended(process)
+            assert ran.status == 2
+            assert expected in ran.stderr
+            assert "Traceback" not in ran.stderr
 
 
 def test_the_page_starts_one_run_after_the_other(tmp_path: Path) -> None:
@@ -308,12 +317,12 @@ def answers(client: httpx.Client) -> bool:
 def test_our_own_service_answers_it(serving: Callable[..., Service], tmp_path: Path) -> None:
     path = tmp_path / "s.parquet"
     service = serving(PRESET="optimized", WORKERS="1", TRACK="null")
-    ran = run(service.url, *LOAD, "--run-time", "2", "--samples", str(path), "--image", "",
+    ran = run(service.url, *LOAD, "--run-time", "1", "--samples", str(path), "--image", "",
               "--limit", "3", "--body", "raw", "Mixed")  # fmt: skip
     assert ran.status == 0, ran.stderr
     table = check(path, ran.summary)
     assert ran.summary["interrupted"] is False
-    assert 1.5 < ran.summary["duration_s"] <= 2
+    assert 0.5 < ran.summary["duration_s"] <= 1
     assert set(table["status"].to_pylist()) == {200}
     assert len(set(table["image"].to_pylist())) == 3
     assert table["stage_receive_us"].null_count == 0

@@ -12,8 +12,9 @@ import pytest
 from benchmarks.campaign import Campaign
 from loadtests import payloads, samples
 from loadtests.locust_bench import options, plans
+from loadtests.locust_bench.footer import Footer
 from loadtests.locust_bench.server_timing import stages_us
-from loadtests.locust_bench.summary import latency_ms
+from loadtests.locust_bench.summary import latency_ms, reasons
 
 ROOT = Path(__file__).parent.parent
 STAGE = {name: number for number, name in enumerate(samples.STAGES)}
@@ -146,6 +147,38 @@ def test_a_percentile_is_observed_and_those_given_up_rank_above() -> None:
     assert latency_ms(times[-40:], given_up[-40:])["p95"] is None, "too few"
     assert latency_ms(times[-40:], given_up[-40:] | True)["p50"] is None, "longer than all"
     assert latency_ms(times[:0], given_up[:0])["max"] is None
+
+
+def test_a_process_is_as_busy_as_it_was_in_the_measured_time() -> None:
+    second = 1_000_000_000
+    footer = Footer(cpu=[(0, 5.0), (second, 5.0), (2 * second, 5.9), (4 * second, 6.1)])
+    assert footer.busy_share(second, 2 * second) == pytest.approx(0.9)
+    assert footer.busy_share(second * 3 // 2, 3 * second) == pytest.approx(0.55 / 1.5)
+    assert footer.cpu_s == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({}, []),
+        ({"busiest_lane_share": 0.71}, ["CPU: the busiest of 1"]),
+        ({"send_lag_p50_ms": 1.1}, ["send lag: half of the requests left 1.10 ms"]),
+        ({"gc_pause_max_ms": 5.0, "gc_pause_share": 0.0009}, []),
+        ({"gc_pause_max_ms": 5.0, "gc_pause_share": 0.0011}, ["garbage collection"]),
+    ],
+)
+def test_it_says_when_it_was_itself_the_limit(found: dict[str, float], expected: list[str]) -> None:
+    """A P50 of 20 ms lets a millisecond pass."""
+    sound = {
+        "busiest_lane_share": 0.7,
+        "send_lag_p50_ms": 1.0,
+        "gc_pause_max_ms": 1.0,
+        "gc_pause_share": 0.5,
+        "gomaxprocs": 1,
+    }
+    said = list(reasons({**sound, **found}, 20.0))
+    assert len(said) == len(expected)
+    assert all(text.startswith(start) for text, start in zip(said, expected, strict=True))
 
 
 def test_a_campaigns_matrix_is_walked_in_a_seeded_order(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def summarize(merged: Merged, options: Options, facts: Facts) -> dict[str, Any]:
     rows, steps, window = rows_of(merged.table), merged.steps, facts.window
     said = _measured(rows, steps)
     instrument = _instrument(merged, rows, facts)
-    reasons = list(_reasons(instrument, said["response_ms"]["p50"]))
+    limits = list(reasons(instrument, said["response_ms"]["p50"]))
     return {
         "version": 1,
         "tool": "locust",
@@ -112,7 +112,7 @@ def summarize(merged: Merged, options: Options, facts: Facts) -> dict[str, Any]:
         "accounting": _accounts(Counter(rows.outcome.tolist()), merged.issued),
         **said,
         "steps": [_step(rows, step) for step in steps] if facts.has_steps else [],
-        "instrument": {"valid": not reasons, "reasons": reasons, **instrument},
+        "instrument": {"valid": not limits, "reasons": limits, **instrument},
         "interrupted": facts.interrupted,
     }
 
@@ -190,7 +190,7 @@ def _instrument(merged: Merged, rows: Rows, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _reasons(instrument: dict[str, Any], p50_ms: float | None) -> Iterator[str]:
+def reasons(instrument: dict[str, Any], p50_ms: float | None) -> Iterator[str]:
     """
     What Locust itself was short of: what was found; what was expected; what to do.
 
