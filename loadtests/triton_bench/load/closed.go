@@ -29,7 +29,9 @@ type closedLoop struct {
 	clients []*sender // this lane's
 	timers  timers    // clients that wait for a time
 	started bool
-	giveUp  int64 // after this time the clients start without knowing how long a request takes
+	// How long the first request took, at most giveUp: the clients of each step begin spread over it.
+	serviceNS int64
+	giveUp    int64 // after this time the clients start without knowing how long a request takes
 }
 
 func newClosedLoop(l *lane) *closedLoop {
@@ -95,10 +97,10 @@ func (c *closedLoop) start(nowNS int64) {
 	if c.started = r.spread.given; !c.started {
 		return
 	}
-	service := min(r.spread.serviceNS, c.giveUp)
+	c.serviceNS = min(r.spread.serviceNS, c.giveUp)
 	for _, s := range c.clients {
 		if s.number > 0 {
-			c.wait(s, r.spread.answeredNS+service*int64(s.number)/int64(r.config.Clients))
+			c.wait(s, r.spread.answeredNS+c.turnNS(s))
 		}
 	}
 }
@@ -115,10 +117,19 @@ func (r *Run) spreadClients(answeredNS, serviceNS int64) {
 	}
 }
 
-// wait lets a client send at a time, or when the next step begins that has room for it.
+// turnNS is how long after the first client this one begins.
+func (c *closedLoop) turnNS(s *sender) int64 {
+	return c.serviceNS * int64(s.number) / int64(c.lane.run.config.Clients)
+}
+
+// wait lets a client send at a time, or in its turn when the next step begins that has room for it.
 func (c *closedLoop) wait(s *sender, atNS int64) {
-	if at := c.lane.run.activeNS(int(s.number), atNS); at != Forever {
+	switch at := c.lane.run.activeNS(int(s.number), atNS); at {
+	case Forever:
+	case atNS:
 		c.timers.add(at, s)
+	default:
+		c.timers.add(at+c.turnNS(s), s)
 	}
 }
 

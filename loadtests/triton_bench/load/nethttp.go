@@ -169,6 +169,7 @@ func (k *netLink) exchange(row *sample.Row) (sample.Failure, error) {
 	defer cancel(nil)
 	timer := time.AfterFunc(timeout, func() { cancel(errNetTimeout) })
 	defer timer.Stop()
+	row.TakenNS = clock()
 	var dialled atomic.Bool
 	var sentNS, firstByteNS atomic.Int64 // net/http writes and reads on goroutines of its own
 	firstByteNS.Store(sample.None)
@@ -198,10 +199,11 @@ func (k *netLink) exchange(row *sample.Row) (sample.Failure, error) {
 		answer.Body.Close()
 	}
 	k.doneNS = clock()
-	row.Waited = row.Waited || dialled.Load()
 	row.FirstByteNS = firstByteNS.Load()
 	if row.SentNS = sentNS.Load(); row.SentNS == 0 {
 		row.SentNS = k.doneNS // it never was
+	} else if !dialled.Load() {
+		row.TakenNS = row.SentNS
 	}
 	if err == nil {
 		return sample.NoFailure, nil

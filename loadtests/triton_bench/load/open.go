@@ -126,7 +126,7 @@ func (o *openLoop) censor() {
 		o.lane.rows.add(&sample.Row{
 			DueNS: o.dueNS, SentNS: now, FirstByteNS: sample.None, DoneNS: now, Client: sample.None,
 			Image: int32(o.order[o.number%int64(len(o.order))]), StagesUS: sample.NoStages,
-			Failure: sample.CensoredFailure, NeverSent: true,
+			Failure: sample.CensoredFailure, NeverSent: true, TakenNS: now, Waited: o.waiting,
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,6 +114,7 @@ const headStart = 5 * time.Millisecond
 // Begin sets t0, a moment ahead. From then on the run may be watched and stopped; Do must follow.
 func (r *Run) Begin() {
 	r.prepareLanes()
+	runtime.GC() // what was made ready is not collected while it is measured
 	r.t0 = time.Now().Add(headStart)
 	r.startUnixNS = r.t0.UnixNano()
 	r.gauge.start()

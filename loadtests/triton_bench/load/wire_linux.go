@@ -75,7 +75,6 @@ func (w *wire) usable() bool {
 func (w *wire) dial() {
 	t := w.transport
 	t.lane.run.dials.Add(1)
-	w.sender.row.Waited = true
 	fd, err := t.takeFirst()
 	if fd == closedFD && err == nil {
 		fd, err = t.connect()
@@ -87,7 +86,9 @@ func (w *wire) dial() {
 		})
 	}
 	w.fd, w.state = fd, connecting
-	t.flight.add(w, t.lane.run.Now()+t.timeout)
+	now := t.lane.run.Now()
+	w.sender.row.TakenNS = now
+	t.flight.add(w, now+t.timeout)
 	if err != nil {
 		w.fail(sample.ConnectFailure, err)
 	}
@@ -162,6 +163,9 @@ func (w *wire) event(events uint32) {
 // write begins the request.
 func (w *wire) write() {
 	now := w.transport.lane.run.Now()
+	if w.state == idle { // else the connection is new, and was opened for this request
+		w.sender.row.TakenNS = now
+	}
 	w.state, w.sender.row.SentNS = busy, now
 	w.transport.flight.add(w, now+w.transport.timeout)
 	w.flush()

@@ -10,12 +10,13 @@ import (
 
 // Limits within which the instrument does not shape what it measures.
 const (
-	lateMS       = 1.0  // send lag at a percentile, and pauses
-	lateShare    = 0.05 // or this share of the response P50, when that is more
-	sentShare    = 0.99 // of the arrivals, sent in the measured time
-	busyShare    = 0.70 // of a sending thread, and of all CPUs
-	pauseShare   = 0.001
-	ceilingShare = 0.50 // of what the instrument can do with a server that does nothing
+	lateMS       = 1.0   // send lag at a percentile, and pauses
+	lateShare    = 0.05  // or this share of the response P50, when that is more
+	sentShare    = 0.99  // of the arrivals, sent in the measured time
+	busyShare    = 0.70  // of a sending thread, and of all CPUs
+	pauseShare   = 0.005 // of the time: half of the requests that a P99 is about
+	leastWallS   = 0.1   // below it shares of time mean nothing
+	ceilingShare = 0.50  // of what the instrument can do with a server that does nothing
 )
 
 // Facts are what the instrument is judged by, all of the measured time. What is unknown is nil or 0.
@@ -23,15 +24,15 @@ type Facts struct {
 	Open          bool // loop
 	NetHTTP       bool // requests are sent and timed by goroutines
 	ResponseP50MS *float64
-	// Send lag of the requests for which an open connection was free, at the highest percentile that
-	// their number supports: one late request of fifty moves no percentile that is reported.
+	// How late arrivals were taken up that did not wait at the limit of connections, at the highest
+	// percentile that their number supports: one late request of fifty moves none that is reported.
 	PaceMS *float64
 	PaceAt string // P50, P95 or P99
-	// The same requests: those due, and those of them sent before the measured time was over.
-	PromptDue, PromptSent int64
-	AchievedRPS           *float64
-	CeilingRPS            float64 // as calibrated; 0 if it was not
-	ConnectFailure        string  // the first, in words
+	// The same requests: those due, and those of them taken up before the measured time was over.
+	PromptDue, PromptTaken int64
+	AchievedRPS            *float64
+	CeilingRPS             float64 // as calibrated; 0 if it was not
+	ConnectFailure         string  // the first, in words
 	load.Usage
 }
 
@@ -41,8 +42,8 @@ type Facts struct {
 // In a closed loop a generator that is always busy is not late for anything, so its send lag says
 // nothing. But answers that come while it is at work on others wait for it before they are noticed,
 // and that wait is in their latencies: there the busiest thread is what tells. Arrivals that had to
-// wait for a connection are the connection limit's or the service's, and are not held against the
-// instrument.
+// wait at the limit of connections are the limit's or the service's, and are not held against the
+// instrument; that it opened a connection for one is no excuse for taking it up late.
 func Check(f Facts) (valid bool, reasons []string) {
 	for _, rule := range []func(Facts) string{pace, rate, thread, cpu, pause, scheduler, ceiling, system} {
 		if reason := rule(f); reason != "" {
@@ -70,17 +71,17 @@ func pace(f Facts) string {
 
 // rate lets one request be missing: the last may be due at the very end.
 func rate(f Facts) string {
-	missing := f.PromptDue - f.PromptSent
-	if !f.Open || missing <= 1 || float64(f.PromptSent) >= sentShare*float64(f.PromptDue) {
+	missing := f.PromptDue - f.PromptTaken
+	if !f.Open || missing <= 1 || float64(f.PromptTaken) >= sentShare*float64(f.PromptDue) {
 		return ""
 	}
 	return fmt.Sprintf("rate: %d of %d requests were sent in the measured time (%.1f %%); expected at least 99 %%; "+
 		"give the generator a CPU of its own, or ask for a lower rate",
-		f.PromptSent, f.PromptDue, 100*float64(f.PromptSent)/float64(f.PromptDue))
+		f.PromptTaken, f.PromptDue, 100*float64(f.PromptTaken)/float64(f.PromptDue))
 }
 
 func thread(f Facts) string {
-	if f.BusiestLaneShare <= busyShare {
+	if f.WallSeconds < leastWallS || f.BusiestLaneShare <= busyShare {
 		return ""
 	}
 	why, remedy := "arrivals then wait for each other in it", "raise --threads, or ask for a lower rate"
@@ -93,7 +94,7 @@ func thread(f Facts) string {
 }
 
 func cpu(f Facts) string {
-	if f.WallSeconds <= 0 || f.GOMAXPROCS < 1 {
+	if f.WallSeconds < leastWallS || f.GOMAXPROCS < 1 {
 		return ""
 	}
 	share := f.CPUSeconds / f.WallSeconds / float64(f.GOMAXPROCS)
@@ -107,7 +108,7 @@ func cpu(f Facts) string {
 // pause holds for every client: the collector stops threads of their own too. One long pause in a run
 // meets a few requests and moves no percentile; pauses that take a noticeable part of the time do.
 func pause(f Facts) string {
-	if f.GCPauseMaxMS <= f.toleratedMS() || f.GCPauseShare <= pauseShare {
+	if f.WallSeconds < leastWallS || f.GCPauseMaxMS <= f.toleratedMS() || f.GCPauseShare <= pauseShare {
 		return ""
 	}
 	return fmt.Sprintf("garbage collection: it stopped the generator for %.2f %% of the time, for up to %.2f ms; "+

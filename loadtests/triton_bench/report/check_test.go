@@ -12,7 +12,7 @@ func ms(v float64) *float64 { return &v }
 // sound is an open loop in order; each case breaks one thing, as far as it just may and a little more.
 func sound() Facts {
 	return Facts{
-		Open: true, ResponseP50MS: ms(10), PaceMS: ms(0.05), PaceAt: "P99", PromptDue: 1000, PromptSent: 1000,
+		Open: true, ResponseP50MS: ms(10), PaceMS: ms(0.05), PaceAt: "P99", PromptDue: 1000, PromptTaken: 1000,
 		AchievedRPS: ms(1000), CeilingRPS: 50_000,
 		Usage: load.Usage{
 			CPUSeconds: 1, WallSeconds: 10, BusiestLaneShare: 0.2, GOMAXPROCS: 2, GCPauseMaxMS: 0.1, SchedLatencyP99MS: 0.1,
@@ -43,18 +43,18 @@ func TestEachRuleFiresBeyondItsLimitAndNotAtIt(t *testing.T) {
 			"send lag",
 		},
 		"every arrival waited": {
-			func(f *Facts) { f.PaceMS, f.PromptDue, f.PromptSent = nil, 0, 0 },
+			func(f *Facts) { f.PaceMS, f.PromptDue, f.PromptTaken = nil, 0, 0 },
 			"",
 		},
 		"lag in a closed loop": {func(f *Facts) { closed(f); f.PaceMS = ms(50) }, ""},
-		"99 % sent":            {func(f *Facts) { f.PromptSent = 990 }, ""},
+		"99 % sent":            {func(f *Facts) { f.PromptTaken = 990 }, ""},
 		"less than 99 % sent": {
-			func(f *Facts) { f.PromptSent = 989 },
+			func(f *Facts) { f.PromptTaken = 989 },
 			"rate: 989 of 1000 requests were sent in the measured time (98.9 %)",
 		},
-		"the last of few not sent": {func(f *Facts) { f.PromptDue, f.PromptSent = 10, 9 }, ""},
-		"two of few not sent":      {func(f *Facts) { f.PromptDue, f.PromptSent = 10, 8 }, "rate: 8 of 10"},
-		"a rate in a closed loop":  {func(f *Facts) { closed(f); f.PromptSent = 0 }, ""},
+		"the last of few not sent": {func(f *Facts) { f.PromptDue, f.PromptTaken = 10, 9 }, ""},
+		"two of few not sent":      {func(f *Facts) { f.PromptDue, f.PromptTaken = 10, 8 }, "rate: 8 of 10"},
+		"a rate in a closed loop":  {func(f *Facts) { closed(f); f.PromptTaken = 0 }, ""},
 		"thread at 70 %":           {func(f *Facts) { f.BusiestLaneShare = 0.70 }, ""},
 		"thread over 70 %": {
 			func(f *Facts) { f.BusiestLaneShare = 0.71 },
@@ -70,12 +70,12 @@ func TestEachRuleFiresBeyondItsLimitAndNotAtIt(t *testing.T) {
 			"CPU: the generator used 71 % of the 2 CPUs",
 		},
 		"pauses of a millisecond": {func(f *Facts) { f.GCPauseMaxMS, f.GCPauseShare = 1, 0.01 }, ""},
-		"one long pause":          {func(f *Facts) { f.GCPauseMaxMS, f.GCPauseShare = 5, 0.001 }, ""},
+		"one long pause":          {func(f *Facts) { f.GCPauseMaxMS, f.GCPauseShare = 5, 0.005 }, ""},
 		"pause over a millisecond": {
-			func(f *Facts) { f.GCPauseMaxMS, f.GCPauseShare = 1.2, 0.002 },
-			"garbage collection: it stopped the generator for 0.20 % of the time, for up to 1.20 ms",
+			func(f *Facts) { f.GCPauseMaxMS, f.GCPauseShare = 1.2, 0.02 },
+			"garbage collection: it stopped the generator for 2.00 % of the time, for up to 1.20 ms",
 		},
-		"pause in a closed loop":  {func(f *Facts) { closed(f); f.GCPauseMaxMS, f.GCPauseShare = 1.2, 0.002 }, "garbage collection"},
+		"pause in a closed loop":  {func(f *Facts) { closed(f); f.GCPauseMaxMS, f.GCPauseShare = 1.2, 0.02 }, "garbage collection"},
 		"pause of a slow service": {func(f *Facts) { f.ResponseP50MS, f.GCPauseMaxMS, f.GCPauseShare = ms(100), 1.2, 0.002 }, ""},
 		"scheduler of raw lanes":  {func(f *Facts) { f.SchedLatencyP99MS = 20 }, ""},
 		"scheduler of net/http": {
@@ -118,7 +118,7 @@ func TestEachRuleFiresBeyondItsLimitAndNotAtIt(t *testing.T) {
 
 func TestAllReasonsAreGiven(t *testing.T) {
 	facts := sound()
-	facts.PaceMS, facts.PromptSent, facts.BusiestLaneShare = ms(30), 700, 0.99
+	facts.PaceMS, facts.PromptTaken, facts.BusiestLaneShare = ms(30), 700, 0.99
 	if valid, reasons := Check(facts); valid || len(reasons) != 3 {
 		t.Errorf("%t %q", valid, reasons)
 	}

@@ -92,9 +92,14 @@ func failed(dueNS int64, tookMS float64, f sample.Failure) sample.Row {
 	return r
 }
 
-// counted tallies rows, all of them issued.
+// counted tallies rows, all of them issued and, unless they say otherwise, taken up when sent.
 func counted(s *script, rows ...sample.Row) *Tally {
 	t := NewTally(s)
+	for i := range rows {
+		if rows[i].TakenNS == 0 {
+			rows[i].TakenNS = rows[i].SentNS
+		}
+	}
 	s.issued = int64(len(rows))
 	t.Count(rows)
 	return t

@@ -13,7 +13,7 @@ type Instrument struct {
 	SendLagP50MS        *float64 `json:"send_lag_p50_ms"` // of all requests of the measured time
 	SendLagP99MS        *float64 `json:"send_lag_p99_ms"`
 	SendLagMaxMS        *float64 `json:"send_lag_max_ms"`
-	PaceP99MS           *float64 `json:"pace_p99_ms"` // the same of those for which a connection was free
+	PaceP99MS           *float64 `json:"pace_p99_ms"` // how late they were taken up, but for those that waited at the limit
 	OfferedRPS          *float64 `json:"offered_rps"` // null in a closed loop: its clients offer what they get
 	AchievedRPS         *float64 `json:"achieved_rps"`
 	CPUSeconds          float64  `json:"cpu_s"`
@@ -61,7 +61,7 @@ func (t *Tally) facts(i *Instrument, responseP50MS *float64, ceilingRPS float64)
 	}
 	return Facts{
 		Open: c.Open(), NetHTTP: c.Client == load.NetHTTP, ResponseP50MS: responseP50MS,
-		PaceMS: percentileMS(t.pace, p, 1), PaceAt: at, PromptDue: t.promptDue, PromptSent: t.promptSent,
+		PaceMS: percentileMS(t.pace, p, 1), PaceAt: at, PromptDue: t.promptDue, PromptTaken: t.promptTaken,
 		AchievedRPS: i.AchievedRPS, CeilingRPS: ceilingRPS,
 		ConnectFailure: t.source.FirstFailure(sample.ConnectFailure), Usage: t.source.Usage(),
 	}

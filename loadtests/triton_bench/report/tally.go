@@ -18,9 +18,10 @@ type Tally struct {
 	warmup, during times            // during: the measured time
 	steps          []stepTally
 
-	// Arrivals that found an open connection free: what can be said of the instrument's own pace.
+	// How late arrivals were taken up, without those that waited at the limit of connections: what can
+	// be said of the instrument's own pace.
 	pace                     *sample.Distribution
-	promptDue, promptSent    int64 // due in the measured time, and sent in it too
+	promptDue, promptTaken   int64 // due in the measured time, and taken up in it too
 	okInWindow, sentInWindow int64 // by when they ended and were sent
 	okDone                   int64 // since t0, for the live rate
 	lastDoneNS               int64
@@ -88,10 +89,10 @@ func (t *Tally) count(r *sample.Row) {
 	}
 	t.during.lag.Add(r.SentNS-r.DueNS, false)
 	if !r.Waited {
-		t.pace.Add(r.SentNS-r.DueNS, false)
+		t.pace.Add(r.TakenNS-r.DueNS, false)
 		t.promptDue++
-		if sentInWindow {
-			t.promptSent++
+		if t.source.Measured(r.TakenNS) {
+			t.promptTaken++
 		}
 	}
 	t.observe(r, o, t.during.response, t.during.service)

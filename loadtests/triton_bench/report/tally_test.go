@@ -124,6 +124,24 @@ func TestArrivalsThatWaitedForAConnectionAreNotHeldAgainstTheInstrument(t *testi
 	}
 }
 
+func TestOpeningAConnectionIsNoExcuseForTakingAnArrivalUpLate(t *testing.T) {
+	var rows []sample.Row
+	for i := range int64(500) {
+		row := answered(1e9+i*1e6, 60)
+		row.TakenNS, row.SentNS = row.DueNS+i/5*400_000, row.DueNS+50e6 // up to 40 ms by itself
+		rows = append(rows, row)
+	}
+	if i := Summarize(counted(openScript(t), rows...), Asked{}).Instrument; i.Valid || *i.PaceP99MS < 39 || *i.PaceP99MS > 40 {
+		t.Errorf("valid %t, pace %g ms", i.Valid, *i.PaceP99MS)
+	}
+	for i := range rows {
+		rows[i].TakenNS = rows[i].DueNS + 20_000
+	}
+	if i := Summarize(counted(openScript(t), rows...), Asked{}).Instrument; !i.Valid || *i.PaceP99MS != 0.02 {
+		t.Errorf("valid %t %q, pace %g ms", i.Valid, i.Reasons, *i.PaceP99MS)
+	}
+}
+
 func TestRequestsSentAfterTheMeasuredTimeAreMissingFromTheRate(t *testing.T) {
 	var rows []sample.Row
 	for i := range int64(100) {

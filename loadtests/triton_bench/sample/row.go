@@ -65,8 +65,12 @@ type Row struct {
 	StagesUS                           [StageCount]int32
 	Failure                            Failure
 	NeverSent                          bool // no connection was free until the run ended: no trace id
-	// Waited tells that no open connection was free when the request was due: one had to become free
-	// or to be opened. Its send lag says nothing about how precisely requests are sent.
+	// TakenNS is when the instrument turned to the request: just before it was written or, where a
+	// connection had to be opened first, before that. From when it was due until then it was late by
+	// itself, and by nothing that the service did.
+	TakenNS int64
+	// Waited tells that at the limit of connections none was free when the request was due, so that it
+	// was taken up late through no fault of the instrument.
 	Waited bool
 	Trace  [16]byte
 }
