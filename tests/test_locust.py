@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -192,6 +193,25 @@ def test_ctrl_c_censors_what_is_in_flight_and_keeps_the_rest(tmp_path: Path, wor
     assert ran.summary["accounting"]["censored"] == 4, "each user had got an image of no answer"
 
 
+def test_ctrl_c_ends_a_master_that_waits_for_its_workers(tmp_path: Path) -> None:
+    port = 20_000 + os.getpid() % 10_000
+    waits = ("--master", "--master-bind-port", str(port), "--expect-workers", "1")
+    path = str(tmp_path / "s.parquet")
+    with locust("http://127.0.0.1:9", *LOAD, *waits, "--samples", path) as process:
+        until(lambda: listens(port))
+        time.sleep(0.3)  # it binds a moment before it sees to signals
+        os.killpg(process.pid, signal.SIGINT)
+        ran = ended(process)
+    assert ran.status == 130
+    assert "Traceback" not in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_a_worker_that_vanishes_is_no_measurement(tmp_path: Path) -> None:
     path = tmp_path / "s.parquet"
     load = ("-u", "4", "-r", "4", "--processes", "2", "--duration", "60s")
@@ -239,14 +259,21 @@ def test_a_master_and_workers_of_their_own_make_one_file(tmp_path: Path) -> None
 
 
 def test_a_full_disk_leaves_nothing_that_looks_like_samples(tmp_path: Path) -> None:
-    """A limit on file size makes the kernel refuse a write, as a full disk does."""
+    """A limit on file size makes the kernel refuse a write, as a full disk does; /proc any."""
     path = tmp_path / "s.parquet"
-    with stub("--delay", "1ms") as server:
+    with (
+        stub("--delay", "1ms") as server,
+        locust(server.url, *LOAD, "--duration", "30s", "--samples", "/proc/s.parquet") as at_once,
+    ):
         whole = command(server.url, *LOAD, "--duration", "30s", "--samples", str(path))
         limited = ["bash", "-c", 'ulimit -f 60; exec "$@"', "limited", *whole]
         done = subprocess.run(limited, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert "cannot be written" in done.stderr
+        refused = ended(at_once)
+        assert "locust: /proc: cannot be written" in refused.stderr
+    for status, said in ((done.returncode, done.stderr), (refused.status, refused.stderr)):
+        assert status == 1
+        assert "cannot be written" in said
+        assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
 
 
