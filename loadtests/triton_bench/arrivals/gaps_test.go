@@ -75,12 +75,12 @@ func TestGapsOfKnownDistributionsFollowThem(t *testing.T) {
 	}
 }
 
-// counts are the arrivals of each second of many plans that differ in their seed.
+// countsOfSeconds are the arrivals of a second of many plans that differ in their seed.
 func countsOfSeconds(t *testing.T, gaps Gaps, s []Segment, second, seeds int) (mean, dispersion float64) {
 	t.Helper()
 	var sum, squares float64
 	for seed := range seeds {
-		n := float64(mustPlan(t, s, gaps, uint64(seed)).Count(int64(second)*1e9, int64(second+1)*1e9))
+		n := float64(count(mustPlan(t, s, gaps, uint64(seed)), int64(second)*1e9, int64(second+1)*1e9))
 		sum += n
 		squares += n * n
 	}

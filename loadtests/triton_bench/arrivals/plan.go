@@ -1,9 +1,6 @@
 package arrivals
 
-import (
-	"math"
-	"sort"
-)
+import "sort"
 
 // A Plan says when each request of an open loop is due, counted in nanoseconds from t0. It never
 // changes, so that any number of goroutines may read it.
@@ -13,16 +10,7 @@ type Plan struct {
 	seed     uint64
 	recorded []int64 // due times, in nanoseconds, before they are divided by speed
 	speed    float64
-	limit
 }
-
-// A limit ends a plan early.
-type limit struct {
-	warmupNS int64
-	measured int64 // how many arrivals there are at or after warmupNS
-}
-
-var noLimit = limit{math.MinInt64, math.MaxInt64}
 
 // NewPlan plans arrivals at the rates of a profile, with gaps of some kind. Constant gaps begin with
 // an arrival at 0 and never use the seed; the others are a stationary process from 0 on, so that any
@@ -37,19 +25,11 @@ func NewPlan(segments []Segment, gaps Gaps, seed uint64) (*Plan, error) {
 	if err := gaps.check(); err != nil {
 		return nil, err
 	}
-	return &Plan{profile: profile, gaps: gaps, seed: seed, limit: noLimit}, nil
-}
-
-// Limit is the plan up to the arrival that is the measured-th at or after warmupNS. It takes the
-// place of an earlier limit; the plan itself stays as it is.
-func (p *Plan) Limit(warmupNS, measured int64) *Plan {
-	limited := *p
-	limited.limit = limit{warmupNS, measured}
-	return &limited
+	return &Plan{profile: profile, gaps: gaps, seed: seed}, nil
 }
 
 // EndNS is when the profile ends, or just after the last recorded arrival: every arrival is due
-// before it. A limit does not move it.
+// before it.
 func (p *Plan) EndNS() int64 {
 	if p.profile == nil {
 		return p.replayedNS(len(p.recorded)-1) + 1
@@ -57,8 +37,8 @@ func (p *Plan) EndNS() int64 {
 	return p.profile.endNS()
 }
 
-// Expected is how many requests the rates ask for in a stretch of time, whatever the gaps and a
-// limit make of it. Of a recording it is the count.
+// Expected is how many requests the rates ask for in a stretch of time, whatever the gaps make
+// of it. Of a recording it is the count.
 func (p *Plan) Expected(fromNS, toNS int64) float64 {
 	if p.profile == nil {
 		return float64(max(0, p.before(toNS)-p.before(fromNS)))
@@ -66,31 +46,16 @@ func (p *Plan) Expected(fromNS, toNS int64) float64 {
 	return max(0, p.profile.cumulative(toNS).minus(p.profile.cumulative(fromNS)))
 }
 
-// Count is how many arrivals are due at or after fromNS and before toNS. Random gaps have to be
-// walked for it, tens of nanoseconds for each arrival from 0 to toNS.
-func (p *Plan) Count(fromNS, toNS int64) (n int64) {
-	if p.indexed() {
-		last := p.last()
-		return max(0, min(p.before(toNS), last)-min(p.before(fromNS), last))
-	}
-	a := p.Arrivals()
-	for ns, ok := a.Next(); ok && ns < toNS; ns, ok = a.Next() {
-		if ns >= fromNS {
-			n++
-		}
-	}
-	return n
-}
-
 // NthNS is when the n-th arrival at or after warmupNS is due, the first being number 1. It is not ok
-// when the plan has fewer. Random gaps have to be walked for it, as for Count.
+// when the plan has fewer. Random gaps have to be walked for it, tens of nanoseconds for each arrival
+// from 0 on.
 func (p *Plan) NthNS(warmupNS, n int64) (dueNS int64, ok bool) {
 	if n < 1 {
 		return 0, false
 	}
 	if p.indexed() {
 		before := p.before(warmupNS)
-		if n > p.last()-before {
+		if n > p.most()-before { // an index beyond it could overflow
 			return 0, false
 		}
 		return p.at(before + n - 1)
@@ -109,7 +74,7 @@ func (p *Plan) NthNS(warmupNS, n int64) (dueNS int64, ok bool) {
 // indexed tells that an arrival's due time follows from its number alone.
 func (p *Plan) indexed() bool { return p.profile == nil || p.gaps.Kind == Constant }
 
-// at is when arrival i is due, from 0 on, for an indexed plan without its limit.
+// at is when arrival i is due, from 0 on, for an indexed plan.
 func (p *Plan) at(i int64) (dueNS int64, ok bool) {
 	if p.profile == nil {
 		if i >= int64(len(p.recorded)) {
@@ -122,7 +87,7 @@ func (p *Plan) at(i int64) (dueNS int64, ok bool) {
 	return dueNS, k < len(p.profile)
 }
 
-// most is at least the number of arrivals of an indexed plan without its limit.
+// most is at least the number of arrivals of an indexed plan.
 func (p *Plan) most() int64 {
 	if p.profile == nil {
 		return int64(len(p.recorded))
@@ -130,20 +95,10 @@ func (p *Plan) most() int64 {
 	return p.profile.total().whole + 1
 }
 
-// before is how many arrivals of an indexed plan without its limit are due before a time.
+// before is how many arrivals of an indexed plan are due before a time.
 func (p *Plan) before(ns int64) int64 {
 	return int64(sort.Search(int(p.most()), func(i int) bool {
 		dueNS, ok := p.at(int64(i))
 		return !ok || dueNS >= ns
 	}))
-}
-
-// last is the number of arrivals of an indexed plan with its limit.
-func (p *Plan) last() int64 {
-	all := p.before(math.MaxInt64)
-	if p.limit == noLimit {
-		return all
-	}
-	warmup := p.before(p.warmupNS)
-	return warmup + max(0, min(p.measured, all-warmup))
 }

@@ -23,7 +23,7 @@ func ReplayPlan(dueNS []int64, speed float64) (*Plan, error) {
 	case float64(dueNS[len(dueNS)-1])/speed >= math.MaxInt64:
 		return nil, fmt.Errorf("speed %g: makes the recording longer than 292 years; expected a higher one", speed)
 	}
-	return &Plan{recorded: dueNS, speed: speed, limit: noLimit}, nil
+	return &Plan{recorded: dueNS, speed: speed}, nil
 }
 
 // replayedNS is when recorded arrival i is due.

@@ -9,13 +9,11 @@ type Arrivals struct {
 	at     position
 	piece  int
 	lastNS int64
-	left   int64 // that may still come at or after the plan's warmupNS
-	over   bool
 }
 
 // Arrivals begins a walk through the plan. All walks give the same times.
 func (p *Plan) Arrivals() *Arrivals {
-	a := &Arrivals{plan: p, left: p.measured}
+	a := &Arrivals{plan: p}
 	if !p.indexed() {
 		a.random = p.gaps.source(p.seed)
 	}
@@ -25,16 +23,8 @@ func (p *Plan) Arrivals() *Arrivals {
 // Next is when the next arrival is due. Times ascend; equal ones follow one another where bursts or a
 // recording have them. After the last it is not ok. It does not allocate.
 func (a *Arrivals) Next() (dueNS int64, ok bool) {
-	if a.over {
-		return 0, false
-	}
 	dueNS, ok = a.due()
-	if ok && dueNS >= a.plan.warmupNS {
-		ok = a.left > 0
-		a.left--
-	}
 	if !ok {
-		a.over = true
 		return 0, false
 	}
 	a.number++

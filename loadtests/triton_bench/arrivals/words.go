@@ -2,6 +2,7 @@ package arrivals
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -70,17 +71,20 @@ func (p *Plan) replayWords() string {
 }
 
 func perSecond(rate float64) string {
-	if rate == 1 {
-		return "1 request a second"
+	if rate := number(rate); rate != "1" {
+		return rate + " requests a second"
 	}
-	return number(rate) + " requests a second"
+	return "1 request a second"
 }
 
-// number has as many digits as are worth reading, and no exponent.
+// number has as many digits as are worth reading: four, but all that stand before the point.
 func number(x float64) string {
-	rounded, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 6, 64), 64)
-	if err != nil {
-		rounded = x
+	if math.Abs(x) >= 1000 {
+		return strconv.FormatFloat(x, 'f', 0, 64)
 	}
-	return strconv.FormatFloat(rounded, 'f', -1, 64)
+	short, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
+	if err != nil {
+		short = x
+	}
+	return strconv.FormatFloat(short, 'f', -1, 64)
 }

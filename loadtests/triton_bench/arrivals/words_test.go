@@ -19,7 +19,12 @@ func TestAPlanIsToldInWords(t *testing.T) {
 	}{
 		{"40 requests a second, poisson", append(flat(40, step), flat(40, step)...), Gaps{Kind: Poisson}},
 		{"1 request a second, constant", flat(1, step), constant},
-		{"10000.5 requests a second, gamma of shape 0.5", flat(10000.5, step), Gaps{Gamma, 0.5}},
+		{"1 request a second, constant", flat(1.00001, step), constant},
+		{"1000000 requests a second, gamma of shape 0.5", flat(1e6, step), Gaps{Gamma, 0.5}},
+		{"12345 requests a second, poisson", flat(12345.4, step), Gaps{Kind: Poisson}},
+		{"123.5 requests a second, poisson", flat(123.456, step), Gaps{Kind: Poisson}},
+		{"1000 requests a second, poisson", flat(999.99, step), Gaps{Kind: Poisson}},
+		{"0.00001235 requests a second, poisson", flat(1.23456e-5, 1e6*time.Second), Gaps{Kind: Poisson}},
 		{
 			"20 requests a second for 20s, then 40 for 10s, then nothing for 10s, constant",
 			[]Segment{{step, 20, 20}, {step, 20, 20}, {step, 40, 40}, {step, 0, 0}}, constant,
@@ -28,7 +33,7 @@ func TestAPlanIsToldInWords(t *testing.T) {
 			"10 requests a second for 10s, then 10 to 100 over 10s, constant",
 			[]Segment{{step, 10, 10}, {step, 10, 100}}, constant,
 		},
-		{"0 to 33.3333 requests a second over 10s, constant", []Segment{{step, 0, 100. / 3}}, constant},
+		{"0 to 33.33 requests a second over 10s, constant", []Segment{{step, 0, 100. / 3}}, constant},
 		{
 			"nothing for 10s, then 5 requests a second for 10s, constant",
 			[]Segment{{step, 0, 0}, {step, 5, 5}}, constant,
