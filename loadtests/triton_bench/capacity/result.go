@@ -11,29 +11,29 @@ const (
 	StatusLimited    Status = "limited"    // the service may do more: the generator or the maximum was the limit
 )
 
-// A Result is what a search found. Rates are requests a second, 0 where there is none.
+// A Result is what a search found. Rates are requests a second, nil where there is none.
 type Result struct {
 	SLO    string `json:"slo"`
 	Status Status `json:"status"`
 	// Finished is false as long as the search has not come to its end.
 	Finished bool `json:"finished"`
 	// HeldRPS is the rate that its own confirmation held: the answer.
-	HeldRPS float64 `json:"held_rps"`
+	HeldRPS *float64 `json:"held_rps"`
 	// ReachedRPS is the highest rate that any probe held, below all that failed. It is what the search
 	// saw, without confirmation.
-	ReachedRPS float64 `json:"reached_rps"`
+	ReachedRPS *float64 `json:"reached_rps"`
 	// FailedRPS is the lowest rate that failed.
-	FailedRPS float64 `json:"failed_rps"`
+	FailedRPS *float64 `json:"failed_rps"`
 	// UnresolvedRPS is the lowest rate that stayed unresolved.
-	UnresolvedRPS float64 `json:"unresolved_rps"`
-	// LimitedBy is why no higher rate could be tried; empty unless the status is limited.
-	LimitedBy string   `json:"limited_by,omitempty"`
+	UnresolvedRPS *float64 `json:"unresolved_rps"`
+	// LimitedBy is why no higher rate could be tried; nil unless the status is limited.
+	LimitedBy *string  `json:"limited_by"`
 	Answers   []Answer `json:"probes"`
 }
 
 // Result is what the search has found so far.
 func (s *Search) Result() Result {
-	r := Result{SLO: s.slo.String(), Finished: s.done, Answers: append([]Answer(nil), s.answers...)}
+	r := Result{SLO: s.slo.String(), Finished: s.done, Answers: append([]Answer{}, s.answers...)}
 	final := s.final()
 	for _, a := range final {
 		switch {
@@ -44,15 +44,15 @@ func (s *Search) Result() Result {
 		}
 	}
 	for _, a := range final {
-		if a.Verdict != Held || r.FailedRPS > 0 && a.RateRPS >= r.FailedRPS {
+		if a.Verdict != Held || r.FailedRPS != nil && a.RateRPS >= *r.FailedRPS {
 			continue
 		}
-		r.ReachedRPS = max(r.ReachedRPS, a.RateRPS)
+		r.ReachedRPS = higher(r.ReachedRPS, a.RateRPS)
 		if a.Kind == Confirm {
-			r.HeldRPS = a.RateRPS
+			r.HeldRPS = &a.RateRPS
 		}
 	}
-	r.Status, r.LimitedBy = s.status(r.HeldRPS)
+	r.Status, r.LimitedBy = s.status(r.HeldRPS != nil)
 	return r
 }
 
@@ -70,36 +70,46 @@ func (s *Search) final() (final []Answer) {
 	return final
 }
 
-func (s *Search) status(heldRPS float64) (status Status, limitedBy string) {
+func (s *Search) status(held bool) (status Status, limitedBy *string) {
 	switch {
 	case !s.done:
-		return StatusUnresolved, ""
-	case heldRPS > 0 && s.high == 0:
-		return StatusLimited, "the highest rate that was allowed is " + perSecond(s.options.MaxRPS)
+		return StatusUnresolved, nil
+	case held && s.high == 0:
+		why := "the highest rate that was allowed is " + perSecond(s.options.MaxRPS)
+		return StatusLimited, &why
 	case s.highVerdict == Invalid:
-		return StatusLimited, s.lastInvalid()
-	case heldRPS > 0:
-		return StatusHeld, ""
+		why := s.lastInvalid()
+		return StatusLimited, &why
+	case held:
+		return StatusHeld, nil
 	case s.low == 0 && s.highVerdict == NotHeld:
-		return StatusNone, ""
+		return StatusNone, nil
 	}
-	return StatusUnresolved, ""
+	return StatusUnresolved, nil
 }
 
 // lastInvalid is why the lowest rate above the answer could not be measured.
 func (s *Search) lastInvalid() (why string) {
 	for _, a := range s.answers {
-		if a.RateRPS == s.high && a.Invalid != "" {
-			why = "at " + perSecond(a.RateRPS) + " the generator was the limit: " + a.Invalid
+		if a.RateRPS == s.high && a.Invalid != nil {
+			why = "at " + perSecond(a.RateRPS) + " the generator was the limit: " + *a.Invalid
 		}
 	}
 	return why
 }
 
-// lower is the lower of two rates, of which 0 is none.
-func lower(a, b float64) float64 {
-	if a == 0 {
-		return b
+// lower is the lower of two rates, of which the first may be none.
+func lower(a *float64, b float64) *float64 {
+	if a != nil {
+		b = min(*a, b)
 	}
-	return min(a, b)
+	return &b
+}
+
+// higher is the higher of two rates, of which the first may be none.
+func higher(a *float64, b float64) *float64 {
+	if a != nil {
+		b = max(*a, b)
+	}
+	return &b
 }

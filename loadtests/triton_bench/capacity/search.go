@@ -38,15 +38,16 @@ type Probe struct {
 // limit: late, failed, timed out and censored. Invalid is why nothing is known of the service because
 // the generator was the limit; the counts do not matter then.
 type Outcome struct {
-	Within  int64  `json:"within"`
-	Over    int64  `json:"over"`
-	Invalid string `json:"invalid,omitempty"`
+	Within, Over int64
+	Invalid      string
 }
 
 // An Answer is a probe, what came of it, and the verdict on its rate from all of its answers so far.
 type Answer struct {
 	Probe
-	Outcome
+	Within  int64   `json:"within"`
+	Over    int64   `json:"over"`
+	Invalid *string `json:"invalid"` // nil unless that is the verdict
 	Verdict Verdict `json:"verdict"`
 }
 
@@ -120,7 +121,11 @@ func (s *Search) Report(outcome Outcome) {
 		return
 	}
 	verdict, settled := s.now.add(outcome, s.slo.Percentile)
-	s.answers = append(s.answers, Answer{probe, outcome, verdict})
+	answer := Answer{Probe: probe, Within: outcome.Within, Over: outcome.Over, Verdict: verdict}
+	if verdict == Invalid {
+		answer.Invalid = &outcome.Invalid
+	}
+	s.answers = append(s.answers, answer)
 	if settled {
 		s.settle(verdict)
 	}

@@ -12,22 +12,23 @@ import (
 func claims(t *testing.T, r Result) {
 	t.Helper()
 	var within, over int64
+	held, reached := of(r.HeldRPS), of(r.ReachedRPS)
 	for _, a := range r.Answers {
-		if a.Verdict == NotHeld && a.RateRPS <= max(r.HeldRPS, r.ReachedRPS) {
-			t.Errorf("claims %g and %g, but %g failed", r.HeldRPS, r.ReachedRPS, a.RateRPS)
+		if a.Verdict == NotHeld && a.RateRPS <= max(held, reached) {
+			t.Errorf("claims %g and %g, but %g failed", held, reached, a.RateRPS)
 		}
-		if a.Kind == Confirm && a.RateRPS == r.HeldRPS && a.Invalid == "" {
+		if a.Kind == Confirm && a.RateRPS == held && a.Invalid == nil {
 			within, over = within+a.Within, over+a.Over
 		}
 	}
-	if r.HeldRPS > 0 && Judge(within, over, p99.Percentile) != Held {
-		t.Errorf("claims %g, of which %d were within and %d over", r.HeldRPS, within, over)
+	if held > 0 && Judge(within, over, p99.Percentile) != Held {
+		t.Errorf("claims %g, of which %d were within and %d over", held, within, over)
 	}
-	if confirmed := r.Status == StatusHeld; confirmed && r.HeldRPS == 0 || r.HeldRPS > r.ReachedRPS || !r.Finished {
-		t.Errorf("status %s, held %g, reached %g, finished %v", r.Status, r.HeldRPS, r.ReachedRPS, r.Finished)
+	if confirmed := r.Status == StatusHeld; confirmed && held == 0 || held > reached || !r.Finished {
+		t.Errorf("status %s, held %g, reached %g, finished %v", r.Status, held, reached, r.Finished)
 	}
-	if r.Words() == "" || (r.LimitedBy != "") != (r.Status == StatusLimited) {
-		t.Errorf("status %s, limited by %q: %q", r.Status, r.LimitedBy, r.Words())
+	if r.Words() == "" || (r.LimitedBy != nil) != (r.Status == StatusLimited) || r.LimitedBy != nil && *r.LimitedBy == "" {
+		t.Errorf("status %s: %q", r.Status, r.Words())
 	}
 }
 
@@ -37,8 +38,9 @@ func TestTheCapacityOfAServiceWithAStepIsFoundToTheResolution(t *testing.T) {
 		first := capacity / 20 * math.Pow(400, float64(start)/math.MaxUint16) // 1/20 to 20 times that
 		r := searched(t, Options{StartRPS: first}, step(capacity), seed)
 		claims(t, r)
-		good := r.Status == StatusHeld && r.HeldRPS <= capacity && r.FailedRPS > capacity &&
-			r.HeldRPS > 0.95*0.95*0.95*capacity && r.FailedRPS <= 1.06*capacity
+		held, failed := of(r.HeldRPS), of(r.FailedRPS)
+		good := r.Status == StatusHeld && held <= capacity && failed > capacity &&
+			held > 0.95*0.95*0.95*capacity && failed <= 1.06*capacity
 		if !good {
 			t.Logf("capacity %g, first %g: %s", capacity, first, r.Words())
 		}
@@ -67,7 +69,7 @@ func TestTheCapacityOfAQueueIsFoundAndSeldomOverstated(t *testing.T) {
 		for seed := range uint64(searches) {
 			r := searched(t, Options{StartRPS: 10}, given.s, seed)
 			claims(t, r)
-			share := r.HeldRPS / mm1Capacity(given.serviceRate)
+			share := of(r.HeldRPS) / mm1Capacity(given.serviceRate)
 			if share > 0.7 && share <= 1.05 {
 				near++
 			}

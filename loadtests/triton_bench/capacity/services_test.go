@@ -108,3 +108,11 @@ func searched(t testing.TB, options Options, s service, seed uint64) Result {
 	t.Fatalf("no end after %d probes", most)
 	return Result{}
 }
+
+// of is a rate, 0 if there is none.
+func of(rate *float64) float64 {
+	if rate == nil {
+		return 0
+	}
+	return *rate
+}

@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -13,12 +14,12 @@ func (r Result) Words() string {
 	switch {
 	case r.Status == StatusHeld:
 		words = r.heldWords() + r.aboveWords()
-	case r.Status == StatusLimited && r.HeldRPS > 0:
-		words = r.heldWords() + ", perhaps at more: " + r.LimitedBy
+	case r.Status == StatusLimited && r.HeldRPS != nil:
+		words = r.heldWords() + ", perhaps at more: " + *r.LimitedBy
 	case r.Status == StatusLimited:
-		words = fmt.Sprintf("whether %s holds could not be measured: %s", r.SLO, r.LimitedBy)
+		words = fmt.Sprintf("whether %s holds could not be measured: %s", r.SLO, *r.LimitedBy)
 	case r.Status == StatusNone:
-		words = fmt.Sprintf("does not hold %s even at %s%s", r.SLO, perSecond(r.FailedRPS), r.counts(r.FailedRPS, NotHeld))
+		words = fmt.Sprintf("does not hold %s even at %s%s", r.SLO, perSecond(*r.FailedRPS), r.counts(*r.FailedRPS, NotHeld))
 	default:
 		words = r.unresolvedWords()
 	}
@@ -26,17 +27,17 @@ func (r Result) Words() string {
 }
 
 func (r Result) heldWords() string {
-	return fmt.Sprintf("holds %s at %s%s", r.SLO, perSecond(r.HeldRPS), r.counts(r.HeldRPS, Held))
+	return fmt.Sprintf("holds %s at %s%s", r.SLO, perSecond(*r.HeldRPS), r.counts(*r.HeldRPS, Held))
 }
 
 // aboveWords tell what bounds the answer from above.
 func (r Result) aboveWords() string {
-	words := ""
-	if r.UnresolvedRPS > r.HeldRPS && (r.FailedRPS == 0 || r.UnresolvedRPS < r.FailedRPS) {
-		words = "; unresolved at " + rate(r.UnresolvedRPS) + r.counts(r.UnresolvedRPS, Unresolved)
+	words, failed, unresolved := "", r.FailedRPS, r.UnresolvedRPS
+	if unresolved != nil && *unresolved > *r.HeldRPS && (failed == nil || *unresolved < *failed) {
+		words = "; unresolved at " + number(*unresolved) + r.counts(*unresolved, Unresolved)
 	}
-	if r.FailedRPS > 0 {
-		words += "; not at " + rate(r.FailedRPS) + r.counts(r.FailedRPS, NotHeld)
+	if failed != nil {
+		words += "; not at " + number(*failed) + r.counts(*failed, NotHeld)
 	}
 	return words
 }
@@ -50,21 +51,21 @@ func (r Result) unresolvedWords() string {
 			strings.Join(tried, ", "))
 	}
 	return fmt.Sprintf("unresolved: too few requests to tell whether %s holds at %s%s", r.SLO,
-		perSecond(r.UnresolvedRPS), r.counts(r.UnresolvedRPS, Unresolved))
+		perSecond(*r.UnresolvedRPS), r.counts(*r.UnresolvedRPS, Unresolved))
 }
 
 func (r Result) soFar() string {
-	if r.ReachedRPS == 0 {
+	if r.ReachedRPS == nil {
 		return ""
 	}
-	return " at " + perSecond(r.ReachedRPS)
+	return " at " + perSecond(*r.ReachedRPS)
 }
 
 // confirmations are what the confirmations came to, in their order.
 func (r Result) confirmations() (words []string) {
 	for i, a := range r.Answers {
 		if a.Kind == Confirm && (i+1 == len(r.Answers) || r.Answers[i+1].RateRPS != a.RateRPS) {
-			words = append(words, fmt.Sprintf("%s at %s%s", a.Verdict, rate(a.RateRPS), r.counts(a.RateRPS, a.Verdict)))
+			words = append(words, fmt.Sprintf("%s at %s%s", a.Verdict, number(a.RateRPS), r.counts(a.RateRPS, a.Verdict)))
 		}
 	}
 	return words
@@ -80,7 +81,7 @@ func (r Result) counts(rateRPS float64, verdict Verdict) string {
 	}
 	var within, over int64
 	for _, a := range r.Answers {
-		if a.RateRPS == rateRPS && a.Kind == kind && a.Invalid == "" {
+		if a.RateRPS == rateRPS && a.Kind == kind && a.Invalid == nil {
 			within += a.Within
 			over += a.Over
 		}
@@ -99,17 +100,28 @@ func (r Result) contradiction() string {
 			highest = max(highest, a.RateRPS)
 		}
 	}
-	if r.FailedRPS == 0 || highest <= r.FailedRPS {
+	if r.FailedRPS == nil || highest <= *r.FailedRPS {
 		return ""
 	}
-	return fmt.Sprintf("; contradictory: %s held and %s failed, and the failure counts", rate(highest), rate(r.FailedRPS))
+	return fmt.Sprintf("; contradictory: %s held and %s failed, and the failure counts",
+		number(highest), number(*r.FailedRPS))
 }
 
-func perSecond(rps float64) string {
-	if rps == 1 {
-		return "1 request a second"
+func perSecond(rate float64) string {
+	if rate := number(rate); rate != "1" {
+		return rate + " requests a second"
 	}
-	return rate(rps) + " requests a second"
+	return "1 request a second"
 }
 
-func rate(rps float64) string { return strconv.FormatFloat(rounded(rps), 'f', -1, 64) }
+// number has as many digits as are worth reading: four, but all that stand before the point.
+func number(x float64) string {
+	if math.Abs(x) >= 1000 {
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	}
+	short, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
+	if err != nil {
+		short = x
+	}
+	return strconv.FormatFloat(short, 'f', -1, 64)
+}

@@ -125,7 +125,7 @@ func TestAnUnresolvedRateIsAskedForAgainWithAsMuchAsItHad(t *testing.T) {
 			t.Fatalf("probe %d: %+v, then %+v; want %+v", i+1, probe, again, want)
 		}
 		s.Report(Outcome{Within: probe.MinRequests - 7, Over: 7})
-		if r := s.Result(); r.Finished || r.Status != StatusUnresolved || r.HeldRPS != 0 {
+		if r := s.Result(); r.Finished || r.Status != StatusUnresolved || r.HeldRPS != nil {
 			t.Fatalf("before its end: %+v", r)
 		}
 	}
@@ -137,8 +137,8 @@ func TestAnOutcomeWithMoreRequestsThanAskedForCountsInFull(t *testing.T) {
 	if probe, _ := s.Next(); probe.RateRPS != 5 {
 		t.Errorf("after 10,000 requests without a verdict, %+v; want a lower rate", probe)
 	}
-	if r := s.Result(); r.UnresolvedRPS != 10 {
-		t.Errorf("unresolved at %g, want 10", r.UnresolvedRPS)
+	if r := s.Result(); of(r.UnresolvedRPS) != 10 {
+		t.Errorf("unresolved at %g, want 10", of(r.UnresolvedRPS))
 	}
 }
 
@@ -152,7 +152,7 @@ func TestOneInvalidProbeIsForgivenAndLeavesNoRequests(t *testing.T) {
 	if probe, _ := s.Next(); probe != (Probe{20, 662, Bracket}) {
 		t.Errorf("after the rate held %+v, want twice the rate", probe)
 	}
-	if r := s.Result(); r.ReachedRPS != 10 || r.Answers[0].Verdict != Invalid || r.Answers[1].Verdict != Held {
+	if r := s.Result(); of(r.ReachedRPS) != 10 || r.Answers[0].Verdict != Invalid || r.Answers[1].Verdict != Held {
 		t.Errorf("%+v", r)
 	}
 }
@@ -180,14 +180,39 @@ func TestAFinishedSearchStaysFinished(t *testing.T) {
 	}
 }
 
-func TestAResultIsFlatInJSON(t *testing.T) {
+func TestAResultIsFlatInJSONAndNullWhereThereIsNothing(t *testing.T) {
 	s := newSearch(t, Options{StartRPS: 10, MinRPS: 10})
-	s.Report(Outcome{Over: 662})
-	got, err := json.Marshal(s.Result())
-	want := `{"slo":"p99=250ms","status":"none","finished":true,"held_rps":0,"reached_rps":0,"failed_rps":10,` +
-		`"unresolved_rps":0,"probes":[{"rate_rps":10,"min_requests":662,"kind":"bracket",` +
-		`"within":0,"over":662,"verdict":"not held"}]}`
-	if err != nil || string(got) != want {
-		t.Errorf("%s, %v; want\n%s", got, err, want)
+	for _, step := range []struct {
+		report func()
+		want   string
+	}{
+		{func() {}, `{"slo":"p99=250ms","status":"unresolved","finished":false,"held_rps":null,"reached_rps":null,` +
+			`"failed_rps":null,"unresolved_rps":null,"limited_by":null,"probes":[]}`},
+		{func() { s.Report(Outcome{Invalid: "sent late"}) },
+			`{"slo":"p99=250ms","status":"unresolved","finished":false,"held_rps":null,"reached_rps":null,` +
+				`"failed_rps":null,"unresolved_rps":null,"limited_by":null,"probes":[{"rate_rps":10,"min_requests":662,` +
+				`"kind":"bracket","within":0,"over":0,"invalid":"sent late","verdict":"invalid"}]}`},
+		{func() { s.Report(Outcome{Over: 662}) },
+			`{"slo":"p99=250ms","status":"none","finished":true,"held_rps":null,"reached_rps":null,"failed_rps":10,` +
+				`"unresolved_rps":null,"limited_by":null,"probes":[{"rate_rps":10,"min_requests":662,` +
+				`"kind":"bracket","within":0,"over":0,"invalid":"sent late","verdict":"invalid"},{"rate_rps":10,` +
+				`"min_requests":662,"kind":"bracket","within":0,"over":662,"invalid":null,"verdict":"not held"}]}`},
+	} {
+		step.report()
+		got, err := json.Marshal(s.Result())
+		if err != nil || string(got) != step.want {
+			t.Errorf("%s, %v; want\n%s", got, err, step.want)
+		}
+	}
+}
+
+func TestRatesAreToldInFourDigitsOrInFullWhenTheyAreWhole(t *testing.T) {
+	for rate, want := range map[float64]string{
+		1: "1 request a second", 1.00001: "1 request a second", 0.5: "0.5 requests a second",
+		417.68: "417.7 requests a second", 12345: "12345 requests a second", 1e6: "1000000 requests a second",
+	} {
+		if got := perSecond(rate); got != want {
+			t.Errorf("%g: %q, want %q", rate, got, want)
+		}
 	}
 }
