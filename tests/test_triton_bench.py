@@ -195,3 +195,31 @@ def test_help_names_every_flag(triton_bench: Path) -> None:
     defined = set(re.findall(r'flags\.\w+\([^"]*"([a-z0-9-]+)"', source))
     assert len(defined) > 40
     assert set(re.findall(r"^  --([a-z0-9-]+)", text, re.MULTILINE)) == defined
+
+
+def test_a_generator_that_was_stopped_does_not_call_its_numbers_valid(triton_bench: Path) -> None:
+    """What was due meanwhile goes out at once, most of it over connections opened for it."""
+    with stub("--delay", "20ms") as server:
+        command = [str(triton_bench), "--url", server.url, "--image", str(IMAGE), "--json",
+                   "--quiet", "--calibrate", "0", "--warmup", "0", "--rate", "200",
+                   "--duration", "3s"]  # fmt: skip
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            time.sleep(1)
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(0.4)
+            process.send_signal(signal.SIGCONT)
+            out, _ = process.communicate(timeout=20)
+    instrument = json.loads(out)["instrument"]
+    assert instrument["valid"] is False
+    assert instrument["pace_p99_ms"] > 200
+    assert instrument["reasons"][0].startswith("send lag: P99 is ")
+
+
+def test_the_limit_of_connections_is_not_the_generators_fault(triton_bench: Path) -> None:
+    """4 connections of 300 ms each carry 13 of 100 requests a second; the rest is never sent."""
+    with stub("--delay", "300ms") as server:
+        ran = bench(triton_bench, server.url, "--rate", "100", "--max-connections", "4",
+                    "--timeout", "1s", "--duration", "2s", "--calibrate", "0")  # fmt: skip
+    assert ran.summary["measured"]["censored"] > 50
+    late = [text for text in ran.summary["instrument"]["reasons"] if "send lag" in text]
+    assert late == []

@@ -20,7 +20,7 @@ func (s *session) available(track string, target load.Target) error {
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: s.options.insecure},
 	}}
-	ctx, cancel := context.WithTimeout(context.Background(), min(s.options.timeout, 30*time.Second))
+	ctx, cancel := context.WithTimeout(s.aborted, min(s.options.timeout, 30*time.Second))
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, p.Method, target.URL, bytes.NewReader(p.Body))
 	if err != nil {

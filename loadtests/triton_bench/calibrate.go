@@ -12,12 +12,12 @@ import (
 )
 
 // calibrationClients is enough to keep a sending thread busy.
-const calibrationClients = 64
+const calibrationClients = 32
 
 // calibrate finds how many requests a second this instrument can send on this machine: to a server in
 // this process that answers at once, in a closed loop. The server takes its share of the processors,
 // so the instrument alone can do no less than this.
-func calibrate(c load.Config, duration time.Duration) (ceilingRPS float64, err error) {
+func calibrate(c load.Config, duration time.Duration, begin func(*load.Run)) (ceilingRPS float64, err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
@@ -28,6 +28,7 @@ func calibrate(c load.Config, duration time.Duration) (ceilingRPS float64, err e
 	c.Payloads = []load.Payload{middling(c.Payloads)}
 	c.Plan, c.Steps, c.Clients = nil, nil, calibrationClients
 	c.Warmup, c.Duration, c.Requests, c.MinRequests, c.Endless = 0, duration, 0, 0, false
+	c.Timeout = 10 * time.Second // whatever the service is given
 	if c.Client == load.NetHTTP {
 		go netServer().Serve(listener)
 	} else {
@@ -37,7 +38,7 @@ func calibrate(c load.Config, duration time.Duration) (ceilingRPS float64, err e
 	if err := r.Reach(); err != nil {
 		return 0, err
 	}
-	r.Begin()
+	begin(r)
 	answered, lastNS := 0, int64(1)
 	err = r.Do(func(rows []sample.Row) error {
 		for i := range rows {

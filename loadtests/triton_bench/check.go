@@ -15,6 +15,8 @@ import (
 const (
 	maxClients = 65536
 	maxRate    = 1_000_000
+	// maxRequests is what a plan of random arrivals is walked through in seconds.
+	maxRequests = 100_000_000
 )
 
 // check refuses flags that make no sense, alone or together.
@@ -80,10 +82,12 @@ func (o *options) checkLoad() error {
 		return fmt.Errorf("--max-connections %d: expected at least one for each of %d threads", o.maxConnections, o.threads)
 	case !(o.traceRatio >= 0) || o.traceRatio > 1:
 		return fmt.Errorf("--trace-ratio %g: expected a share from 0 to 1", o.traceRatio)
-	case o.given["requests"] && o.requests < 1:
-		return fmt.Errorf("--requests %d: expected at least 1", o.requests)
-	case o.given["min-requests"] && o.minRequests < 1:
-		return fmt.Errorf("--min-requests %d: expected at least 1", o.minRequests)
+	case o.given["requests"] && (o.requests < 1 || o.requests > maxRequests):
+		return fmt.Errorf("--requests %d: expected at least 1 and at most %d", o.requests, maxRequests)
+	case o.given["min-requests"] && (o.minRequests < 1 || o.minRequests > maxRequests):
+		return fmt.Errorf("--min-requests %d: expected at least 1 and at most %d", o.minRequests, maxRequests)
+	case o.given["replay"] && o.replay == "":
+		return errors.New("--replay: no file; expected a sample file")
 	case o.limit < 0:
 		return fmt.Errorf("--limit %d: expected at least 1, or 0 for all images", o.limit)
 	case o.duration == 0 && !o.endless():
@@ -105,16 +109,31 @@ var exclusive = [][]string{
 	{"mode", "requests"}, {"mode", "min-requests"},
 }
 
-// needed are flags that say nothing without another.
+// needed are flags that say nothing without another, or without one of some values.
 var needed = []struct{ flag, needs, why string }{
 	{"max-connections", "rate steps ramp replay slo", "in a closed loop --clients is the number of connections"},
 	{"arrivals", "rate steps ramp slo", "in a closed loop requests follow answers"},
-	{"shape", "arrivals", "it is the shape of gamma arrivals"},
+	{"shape", "arrivals=gamma", "it is the shape of gamma arrivals"},
 	{"speed", "replay", "it is the speed of a replay"},
-	{"load-pattern", "mode", "it is the pattern of --mode variable"},
-	{"burst-interval", "load-pattern", "it is the pause of --load-pattern burst"},
-	{"ramp-step", "load-pattern", "it is the step of --load-pattern ramp"},
-	{"matrix-clients", "mode", "they are those of --mode matrix or sustained"},
+	{"load-pattern", "mode=variable", "it is the pattern of that mode"},
+	{"burst-interval", "load-pattern=burst", "it is the pause between bursts"},
+	{"ramp-step", "load-pattern=ramp", "it is the step of a ramp"},
+	{"matrix-clients", "mode=matrix mode=sustained", "they are the levels of these modes"},
+	{"body", "method=POST", "a GET has none"},
+	{"image", "method=POST", "a GET sends none"},
+	{"images", "method=POST", "a GET sends none"},
+	{"limit", "method=POST", "a GET sends no image"},
+}
+
+// has tells whether a flag is given or, of one that has a default, whether it has a value.
+func (o *options) has(flag string) bool {
+	name, value, valued := strings.Cut(flag, "=")
+	if !valued {
+		return o.given[name]
+	}
+	return value == map[string]string{
+		"mode": o.mode, "load-pattern": o.pattern, "arrivals": o.arrivals, "method": o.method,
+	}[name]
 }
 
 func (o *options) checkTogether() error {
@@ -130,9 +149,16 @@ func (o *options) checkTogether() error {
 		}
 	}
 	for _, rule := range needed {
-		if o.given[rule.flag] && !slices.ContainsFunc(strings.Fields(rule.needs), func(name string) bool { return o.given[name] }) {
-			return fmt.Errorf("--%s: given without --%s; %s", rule.flag, strings.ReplaceAll(rule.needs, " ", " or --"), rule.why)
+		if o.given[rule.flag] && !slices.ContainsFunc(strings.Fields(rule.needs), o.has) {
+			needs := strings.ReplaceAll(strings.ReplaceAll(rule.needs, " ", " or --"), "=", " ")
+			return fmt.Errorf("--%s: given without --%s; %s", rule.flag, needs, rule.why)
 		}
+	}
+	switch {
+	case o.given["clients"] && (o.mode == "matrix" || o.mode == "sustained"):
+		return fmt.Errorf("--clients: given with --mode %s; expected --matrix-clients", o.mode)
+	case o.samples != "" && o.samples == o.hlog || o.samples != "" && o.samples == o.output || o.hlog != "" && o.hlog == o.output:
+		return errors.New("--samples, --hlog and --output: two of them name one file; expected a file each")
 	}
 	return nil
 }

@@ -17,10 +17,11 @@ func TestMoreConnectionsThanFilesMayBeOpenAreRefused(t *testing.T) {
 		{"--clients 60", "only "},
 		{"--mode matrix --matrix-clients 1,60", "only "},
 		{"--rate 10 --max-connections 60", "only "},
+		{"--rate 10 --threads 31", "only "},
 		{"--rate 50 --duration 200ms", ""}, // a default is lowered instead
 		{"--clients 5 --duration 200ms --threads 4", ""},
 	} {
-		c, stdout, stderr := child(t, `ulimit -n 100; exec "$0" "$@"`, quickly(t, url, 1, strings.Fields(given.flags)...)...)
+		c, stdout, stderr := child(t, `ulimit -n 85; exec "$0" "$@"`, quickly(t, url, 1, strings.Fields(given.flags)...)...)
 		err := c.Run()
 		if given.says == "" {
 			if s := decoded[report.Summary](t, stdout.String()); err != nil || s.Measured.OK == 0 {

@@ -59,7 +59,7 @@ func bench(o *options, stdout io.Writer, stderr *os.File) (interrupted bool, err
 	if err != nil {
 		return false, err
 	}
-	defer s.stopSignals()
+	defer s.close()
 	result, err := s.run()
 	if result != nil && (len(result.Runs)+len(result.Capacity) > 0 || err == nil) {
 		if printErr := s.report(result, stdout); err == nil {

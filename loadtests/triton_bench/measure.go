@@ -48,10 +48,7 @@ func (s *session) watch(name string, c load.Config, look func(*load.Run, []sampl
 	if err := r.Reach(); err != nil {
 		return nil, err
 	}
-	r.Begin()
-	if !s.enter(r) {
-		r.Interrupt()
-	}
+	s.begin(r)
 	progress := report.StartProgress(tally, s.howToShow(), s.stderr)
 	err = r.Do(func(rows []sample.Row) error {
 		tally.Count(rows)
@@ -83,13 +80,24 @@ func (s *session) asked(name string, c *load.Config) report.Asked {
 	return a
 }
 
+// begin sets t0 of a load that a signal may end from now on.
+func (s *session) begin(r *load.Run) {
+	r.Begin()
+	if !s.enter(r) {
+		r.Interrupt()
+	}
+}
+
 // calibrate finds the instrument's ceiling before the first load.
 func (s *session) calibrate(c load.Config) (err error) {
 	if s.ceiling > 0 || s.options.calibrate == 0 {
 		return nil
 	}
-	if s.ceiling, err = calibrate(c, s.options.calibrate); err != nil {
+	if s.ceiling, err = calibrate(c, s.options.calibrate, s.begin); err != nil {
 		return fmt.Errorf("--calibrate: %w; expected a free local port; --calibrate 0 leaves it out", err)
+	}
+	if s.interrupted.Load() {
+		return errInterrupted
 	}
 	return nil
 }

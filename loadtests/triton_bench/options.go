@@ -201,6 +201,10 @@ func flagError(err error) error {
 		return fmt.Errorf("--%s: no value; expected one behind it", name)
 	}
 	text = strings.Replace(text, "for flag -", "for --", 1)
-	text = strings.Replace(text, "parse error", "expected a number", 1)
+	wanted := "expected a number"
+	if strings.HasPrefix(text, "invalid boolean") {
+		wanted = "expected nothing, true or false"
+	}
+	text = strings.Replace(text, "parse error", wanted, 1)
 	return errors.New(text)
 }

@@ -5,38 +5,50 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"windtunnel/triton_bench/report"
 )
 
-// report writes the result: to --output, and as JSON or for people.
+// report writes the result: as JSON or for people, and to --output.
 func (s *session) report(r *result, stdout io.Writer) error {
 	var whole any = r
 	if r.one && len(r.Runs) == 1 {
 		whole = r.Runs[0]
 	}
-	if s.options.output != "" {
-		if err := writeWhole(s.options.output, whole); err != nil {
-			return err
-		}
-	}
 	switch {
 	case s.options.json:
-		return json.NewEncoder(stdout).Encode(whole)
+		if err := json.NewEncoder(stdout).Encode(whole); err != nil {
+			return err
+		}
 	case s.options.quiet:
+		r.warn(s.stderr)
 	case r.one && len(r.Runs) == 1:
 		r.Runs[0].Print(stdout)
 	default:
 		r.print(stdout)
 	}
+	if s.output != nil {
+		return s.output.finish(whole)
+	}
 	return nil
+}
+
+// warn says what must not be missed even by those who asked for quiet.
+func (r *result) warn(to io.Writer) {
+	for _, summary := range r.Runs {
+		for _, reason := range summary.Instrument.Reasons {
+			fmt.Fprintf(to, "triton_bench: INVALID: %s\n", reason)
+		}
+	}
 }
 
 // print writes one line for each load, and what the session was for.
 func (r *result) print(to io.Writer) {
-	if len(r.Runs) > 0 {
+	switch {
+	case len(r.Runs) > 0:
 		report.PrintTable(to, r.Runs)
+	case len(r.Capacity) == 0:
+		fmt.Fprintln(to, "interrupted before anything was measured")
 	}
 	for _, track := range trackNames {
 		if why, leftOut := r.LeftOut[track]; leftOut {
@@ -50,31 +62,50 @@ func (r *result) print(to io.Writer) {
 	}
 }
 
-// writeWhole writes a JSON file that appears under its name when it is complete.
-func writeWhole(path string, value any) error {
-	failed := func(err error) error {
-		return fmt.Errorf("--output %s: %w; expected a file name in a folder that can be written to", path, err)
+// An outputFile is a JSON file that appears under its name when it is complete. It is opened before
+// the first request, so that nobody waits for a load whose result cannot be kept.
+type outputFile struct {
+	path    string
+	partial *os.File
+}
+
+func newOutputFile(path string) (*outputFile, error) {
+	f := &outputFile{path: path}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("--output %s: is a folder; expected a file name", path)
 	}
+	var err error
+	if f.partial, err = os.Create(path + ".partial"); err != nil {
+		return nil, f.failed(err)
+	}
+	return f, nil
+}
+
+func (f *outputFile) failed(err error) error {
+	return fmt.Errorf("--output %s: %w; expected a file name in a folder that can be written to", f.path, err)
+}
+
+func (f *outputFile) finish(value any) error {
 	text, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
-		return failed(err)
+		return f.failed(err)
 	}
-	partial, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".partial-*")
-	if err != nil {
-		return failed(err)
-	}
-	defer os.Remove(partial.Name())
-	_, err = partial.Write(append(text, '\n'))
+	_, err = f.partial.Write(append(text, '\n'))
 	for _, step := range []func() error{
-		func() error { return partial.Chmod(0o644) }, partial.Sync, partial.Close,
-		func() error { return os.Rename(partial.Name(), path) },
+		f.partial.Sync, f.partial.Close, func() error { return os.Rename(f.partial.Name(), f.path) },
 	} {
 		if err == nil {
 			err = step()
 		}
 	}
 	if err != nil {
-		return failed(err)
+		return f.failed(err)
 	}
 	return nil
+}
+
+// discard removes what is not complete; of a complete file nothing is left under that name.
+func (f *outputFile) discard() {
+	f.partial.Close()
+	os.Remove(f.partial.Name())
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/signal"
@@ -20,7 +21,10 @@ type session struct {
 	targets []load.Target
 	ceiling float64 // requests a second that the instrument was calibrated to; 0 before
 
+	output      *outputFile // nil without --output
 	interrupted atomic.Bool
+	aborted     context.Context // with the first signal
+	abort       context.CancelFunc
 	mutex       sync.Mutex
 	current     *load.Run // the load under way
 	stopSignals func()
@@ -29,6 +33,7 @@ type session struct {
 // newSession does everything that can be wrong before a request is sent.
 func newSession(o *options, stderr *os.File) (s *session, err error) {
 	s = &session{options: o, stderr: stderr}
+	s.aborted, s.abort = context.WithCancel(context.Background())
 	if s.names, s.targets, err = targets(o); err != nil {
 		return nil, usageError{err}
 	}
@@ -38,8 +43,21 @@ func newSession(o *options, stderr *os.File) (s *session, err error) {
 	if err = enoughFiles(o); err != nil {
 		return nil, usageError{err}
 	}
+	if o.output != "" {
+		if s.output, err = newOutputFile(o.output); err != nil {
+			return nil, usageError{err}
+		}
+	}
 	s.listen()
 	return s, nil
+}
+
+// close gives back what the session holds.
+func (s *session) close() {
+	s.stopSignals()
+	if s.output != nil {
+		s.output.discard()
+	}
 }
 
 // say writes a line about the session itself, where progress is written.
@@ -62,6 +80,7 @@ func (s *session) listen() {
 			s.mutex.Lock()
 			defer s.mutex.Unlock()
 			s.interrupted.Store(true)
+			s.abort()
 			if s.current != nil {
 				s.current.Interrupt()
 			}
@@ -81,11 +100,17 @@ func (s *session) enter(r *load.Run) bool {
 // enoughFiles refuses more connections than the system will open, and lowers a default that is.
 func enoughFiles(o *options) error {
 	var limit syscall.Rlimit
-	own := 48 + 2*o.threads // files that are not connections
+	own := 24 + 2*o.threads // files that are not connections
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
 		return nil
 	}
 	most := int(min(limit.Cur, 1<<20)) - own
+	if most < 1 {
+		return fmt.Errorf("only %d files may be open; expected at least %d; raise `ulimit -n`", limit.Cur, own+1)
+	}
+	if most < 3*calibrationClients { // both ends of its connections are here
+		o.calibrate = 0
+	}
 	for _, clients := range append([]int{o.clients}, o.matrixClients...) {
 		if clients > most && !o.open() {
 			return fmt.Errorf("--clients %d: only %d files may be open; expected fewer clients, or raise `ulimit -n`",

@@ -12,10 +12,15 @@ import (
 )
 
 const (
+	// queueGrowth is the overload that a probe must notice: the search's resolution. A queue that grows
+	// by this share of the time reaches the objective within a probe of limit / queueGrowth.
+	queueGrowth = 0.05
 	// guessClients are the closed loop that shows where to begin to search.
 	guessClients = 8
 	// patienceWithLate is how many times the objective a request is waited for: it is over anyway.
 	patienceWithLate = 4
+	// settleRequests in a row must be answered well before the next probe, within settleRounds tries.
+	settleRequests, settleRounds = 3, 10
 )
 
 // Tests have less time.
@@ -74,7 +79,7 @@ func (s *session) guess(c load.Config) (rps float64, err error) {
 func (s *session) probe(track string, c load.Config, slo capacity.SLO, p capacity.Probe) (capacity.Outcome, error) {
 	var err error
 	seconds := float64(p.MinRequests) / p.RateRPS
-	c.Duration = max(shortestProbe, time.Duration(seconds*1e9))
+	c.Duration = max(shortestProbe, time.Duration(float64(slo.LimitNS)/queueGrowth), time.Duration(seconds*1e9))
 	c.Timeout = min(c.Timeout, max(patienceWithLate*time.Duration(slo.LimitNS), time.Second))
 	c.Plan, err = arrivals.NewPlan([]arrivals.Segment{{Duration: c.Warmup + c.Duration, From: p.RateRPS, To: p.RateRPS}},
 		arrivals.Gaps{Kind: s.options.arrivals, Shape: s.options.shape}, s.options.seed)
@@ -119,23 +124,22 @@ func count(o *capacity.Outcome, r *load.Run, row *sample.Row, limitNS int64) {
 }
 
 // settle waits until the service has worked off what a probe left behind, so that one rate does not
-// answer for another.
+// answer for another: until a few requests, one at a time, are answered within the objective. The
+// requests of a service that never does are given up as soon as those of a probe.
 func (s *session) settle(c load.Config, slo capacity.SLO) error {
-	c.Plan, c.Clients, c.Warmup, c.Requests, c.Endless = nil, 1, 0, 3, true
-	c.Timeout = s.options.timeout
-	for range 10 {
+	c.Plan, c.Clients, c.Warmup, c.Requests, c.Endless = nil, 1, 0, settleRequests, true
+	for range settleRounds {
 		r := load.New(c)
 		if err := r.Reach(); err != nil {
 			return err
 		}
-		r.Begin()
-		if !s.enter(r) {
-			r.Interrupt()
-		}
+		s.begin(r)
 		quick := true
 		err := r.Do(func(rows []sample.Row) error {
 			for i := range rows {
-				quick = quick && rows[i].Outcome() == sample.OK && rows[i].DoneNS-rows[i].DueNS <= slo.LimitNS
+				if quick = quick && rows[i].Outcome() == sample.OK && rows[i].DoneNS-rows[i].DueNS <= slo.LimitNS; !quick {
+					r.Stop()
+				}
 			}
 			return nil
 		})
@@ -146,5 +150,6 @@ func (s *session) settle(c load.Config, slo capacity.SLO) error {
 			return err
 		}
 	}
+	s.say("  the service did not settle: one request at a time takes over %v or fails", time.Duration(slo.LimitNS))
 	return nil
 }

@@ -41,7 +41,7 @@ func parseTarget(given, path string) (load.Target, error) {
 	if u.Port() != "" {
 		port = u.Port()
 	}
-	if u.Path == "" {
+	if u.Path == "" || u.Path == "/" && path != defaultPath {
 		u.Path = path
 	}
 	u.Fragment = ""
