@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 )
 
 // Print writes the summary for people. What makes it doubtful stands above the numbers.
@@ -15,12 +17,15 @@ func (s *Summary) Print(to io.Writer) {
 	if !s.Instrument.Valid {
 		fmt.Fprint(to, "           the numbers below are the generator's as much as the service's\n\n")
 	}
+	if words := s.withoutAnyOK(); words != "" {
+		fmt.Fprintf(to, "NO LATENCY %s\n\n", words)
+	}
 	interrupted := ""
 	if s.Interrupted {
 		interrupted = ", interrupted"
 	}
-	fmt.Fprintf(to, "%s\n%s, %.3g s after %.3g s of warm-up%s, %s, seed %d\n\n",
-		s.URL, s.loadInWords(), s.DurationS, s.WarmupS, interrupted, count(s.Images, "image"), s.Seed)
+	fmt.Fprintf(to, "%s\n%s, %s s after %s s of warm-up%s, %s, seed %d\n\n",
+		s.URL, s.loadInWords(), plain(s.DurationS), plain(s.WarmupS), interrupted, count(s.Images, "image"), s.Seed)
 	s.printTimes(to)
 	s.printSteps(to)
 	s.printCounts(to)
@@ -41,11 +46,35 @@ func (s *Summary) loadInWords() string {
 	return fmt.Sprintf("open loop, %s, over %s", *s.Arrivals, over)
 }
 
-func count(n int, what string) string {
+// withoutAnyOK says why there is no latency: only an ok answer has one. It is empty where there was one.
+func (s *Summary) withoutAnyOK() string {
+	m := s.Measured
+	switch {
+	case m.OK > 0:
+		return ""
+	case m.Issued == 0:
+		return "no request was due in the measured time"
+	}
+	return fmt.Sprintf("no request was ok, of %d", m.Issued)
+}
+
+func count[N int | int64](n N, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// plain is a number in four digits, or in all that stand before the point, and never with an exponent.
+func plain(x float64) string {
+	if math.Abs(x) >= 1000 {
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	}
+	short, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
+	if err != nil {
+		short = x
+	}
+	return strconv.FormatFloat(short, 'f', -1, 64)
 }
 
 const timesRow = "%-10s %10s %10s %10s %10s %10s\n"
@@ -74,8 +103,8 @@ func (s *Summary) printSteps(to io.Writer) {
 
 func (s *Summary) printCounts(to io.Writer) {
 	m := s.Measured
-	fmt.Fprintf(to, "\nmeasured   %d = %d ok + %d http error + %d transport error + %d timeout + %d censored\n",
-		m.Issued, m.OK, m.HTTPError, m.TransportError, m.Timeout, m.Censored)
+	fmt.Fprintf(to, "\nmeasured   %d = %d ok + %s + %s + %s + %d censored\n", m.Issued, m.OK,
+		count(m.HTTPError, "http error"), count(m.TransportError, "transport error"), count(m.Timeout, "timeout"), m.Censored)
 	for _, name := range slices.Sorted(maps.Keys(s.Errors)) {
 		fmt.Fprintf(to, "           %d %s\n", s.Errors[name], name)
 	}
@@ -87,12 +116,16 @@ func (s *Summary) printCounts(to io.Writer) {
 
 func (s *Summary) printInstrument(to io.Writer) {
 	i := s.Instrument
+	lagP99 := i.SendLagP99MS // of every request of the measured time
+	if s.Measured.Issued < needForP99 {
+		lagP99 = nil
+	}
 	fmt.Fprintf(to, "instrument send lag P50 %s, P99 %s, max %s ms; %.2f of %d cores; %s\n",
-		number(i.SendLagP50MS, "%.3f"), number(i.SendLagP99MS, "%.3f"), number(i.SendLagMaxMS, "%.3f"),
-		i.CPUSeconds/max(i.WallSeconds, 1e-9), i.GOMAXPROCS, count(int(i.Connections), "connection"))
+		number(i.SendLagP50MS, "%.3f"), number(lagP99, "%.3f"), number(i.SendLagMaxMS, "%.3f"),
+		i.CPUSeconds/max(i.WallSeconds, 1e-9), i.GOMAXPROCS, count(i.Connections, "connection"))
 	if i.QueuedForConnection > 0 {
-		fmt.Fprintf(to, "           %d arrivals waited for a free connection, which the send lag includes\n",
-			i.QueuedForConnection)
+		fmt.Fprintf(to, "           %s waited for a free connection, which the send lag includes\n",
+			count(i.QueuedForConnection, "arrival"))
 	}
 	if s.CeilingRPS != nil {
 		fmt.Fprintf(to, "           %s of the %.0f requests a second that it reaches with a server that does nothing\n",

@@ -14,6 +14,9 @@ func PrintTable(to io.Writer, runs []*Summary) {
 		for _, reason := range s.Instrument.Reasons {
 			fmt.Fprintf(to, "INVALID    %s: %s\n", s.title(), reason)
 		}
+		if words := s.withoutAnyOK(); words != "" {
+			fmt.Fprintf(to, "NO LATENCY %s: %s\n", s.title(), words)
+		}
 	}
 	row := fmt.Sprintf("%%-%ds %%9s %%9s %%10s %%10s %%10s %%10s %%10s %%10s\n", wide)
 	fmt.Fprintf(to, row, "response, ms", "requests", "not ok", "ok/s", "P50", "P95", "P99", "max", "mean")
