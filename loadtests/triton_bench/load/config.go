@@ -3,7 +3,6 @@
 package load
 
 import (
-	"net"
 	"time"
 
 	"windtunnel/triton_bench/arrivals"
@@ -69,11 +68,3 @@ type Config struct {
 
 // Open tells that arrivals do not wait for answers.
 func (c *Config) Open() bool { return c.Plan != nil }
-
-// hostPort is the target's address before it was resolved.
-func (t *Target) hostPort() string {
-	if _, _, err := net.SplitHostPort(t.Host); err == nil {
-		return t.Host
-	}
-	return net.JoinHostPort(t.Host, map[string]string{"http": "80", "https": "443"}[t.Scheme])
-}

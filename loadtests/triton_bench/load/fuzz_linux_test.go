@@ -32,6 +32,9 @@ func FuzzWire(f *testing.F) {
 		})).until(2)
 		c.Timeout = 50 * time.Millisecond
 		started, r := time.Now(), New(c)
+		if err := r.Reach(); err != nil {
+			t.Fatal(err)
+		}
 		r.Begin()
 		rows := collected(t, r)
 		if took := time.Since(started); len(rows) != 2 || took > 10*time.Second {

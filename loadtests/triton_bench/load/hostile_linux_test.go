@@ -108,10 +108,13 @@ func TestAConnectionHasOneTurnAtATimeHoweverMuchItHasToRead(t *testing.T) {
 	r.Do(func([]sample.Row) error { return nil })
 }
 
-// prepared is a run between Begin and Do, and the one sender of its lane.
+// prepared is a run that was begun, before Do, and the one sender of its lane.
 func prepared(t *testing.T) (r *Run, s *sender, transport *rawTransport) {
 	t.Helper()
 	r = New(posting(serving(t, answered)).until(1))
+	if err := r.Reach(); err != nil {
+		t.Fatal(err)
+	}
 	r.Begin()
 	l := r.lanes[0]
 	return r, l.load.(*closedLoop).clients[0], l.transport.(*rawTransport)

@@ -119,8 +119,8 @@ func (k *netLink) dial(ctx context.Context, network, address string) (net.Conn, 
 	if first := r.first.Swap(nil); first != nil {
 		return countedConn{first, k}, nil
 	}
-	if address == r.config.Target.hostPort() {
-		address = r.config.Target.Dial
+	if address == r.config.Target.Dial {
+		address = r.resolved.String()
 	}
 	conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, network, address)
 	if err != nil {

@@ -84,6 +84,9 @@ func TestAStoppedOpenLoopHasARowForEachArrivalThatWasDue(t *testing.T) {
 			c.Threads, c.Seed = threads, uint64(round)
 			c = c.arriving(t, 20_000, arrivals.Poisson)
 			r := New(c)
+			if err := r.Reach(); err != nil {
+				t.Fatal(err)
+			}
 			r.Begin()
 			time.AfterFunc(30*time.Millisecond, r.Interrupt)
 			rows := dueTimes(collected(t, r))

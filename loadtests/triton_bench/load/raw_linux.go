@@ -28,16 +28,12 @@ type rawTransport struct {
 func newRawTransport(l *lane) *rawTransport {
 	t := &rawTransport{sleeper: newSleeper(), lane: l, timeout: int64(l.run.config.Timeout),
 		wakeUp: newWakeUp()}
-	t.family, t.address = socketAddress(l.run.config.Target.Dial)
+	t.family, t.address = socketAddress(l.run.resolved)
 	return t
 }
 
-// socketAddress is an address that Reach has resolved, as the kernel wants it.
-func socketAddress(dial string) (family int, address unix.Sockaddr) {
-	resolved, err := net.ResolveTCPAddr("tcp", dial)
-	if err != nil {
-		panic("load: " + dial + " is not an address")
-	}
+// socketAddress is an address as the kernel wants it.
+func socketAddress(resolved *net.TCPAddr) (family int, address unix.Sockaddr) {
 	if ip := resolved.IP.To4(); ip != nil {
 		return unix.AF_INET, &unix.SockaddrInet4{Port: resolved.Port, Addr: [4]byte(ip)}
 	}

@@ -10,7 +10,7 @@ import (
 // Now is the time since t0, in nanoseconds on the monotonic clock: that of all rows.
 func (r *Run) Now() int64 { return int64(time.Since(r.t0)) }
 
-// Config is what the run was made of; the target's address is resolved.
+// Config is what the run was made of; it does not change.
 func (r *Run) Config() *Config { return &r.config }
 
 // StartUnixNS is t0 on the wall clock.

@@ -22,8 +22,9 @@ const Patience = 4
 // A Run is one load under way: what all lanes share. Everything but the atomics is fixed before t0;
 // exported methods may be called from any goroutine.
 type Run struct {
-	config Config
-	first  atomic.Pointer[net.TCPConn] // the connection that Reach made, for the first request
+	config   Config
+	resolved *net.TCPAddr                // the address that Reach found
+	first    atomic.Pointer[net.TCPConn] // the connection that Reach made, for the first request
 
 	t0           time.Time
 	startUnixNS  int64
@@ -93,7 +94,7 @@ func (r *Run) sentNS(requests int64) int64 {
 // connection is used by the first request: the service sees nothing that is not measured. Later
 // connections go to the address found here, without asking for the name again.
 func (r *Run) Reach() error {
-	target := &r.config.Target
+	target := r.config.Target
 	conn, err := net.DialTimeout("tcp", target.Dial, min(r.config.Timeout, 10*time.Second))
 	if err != nil {
 		var wrapped *net.OpError
@@ -103,7 +104,7 @@ func (r *Run) Reach() error {
 		return fmt.Errorf("%s: cannot connect to %s: %w; expected a running service; start it or correct --url",
 			target.URL, target.Dial, err)
 	}
-	target.Dial = conn.RemoteAddr().String()
+	r.resolved = conn.RemoteAddr().(*net.TCPAddr)
 	r.first.Store(conn.(*net.TCPConn))
 	return nil
 }
@@ -111,7 +112,7 @@ func (r *Run) Reach() error {
 // headStart is how long after Begin t0 is: the first request is due when everything stands ready.
 const headStart = 5 * time.Millisecond
 
-// Begin sets t0, a moment ahead. From then on the run may be watched and stopped; Do must follow.
+// Begin sets t0, a moment ahead, after Reach. From then on the run may be watched and stopped; Do must follow.
 func (r *Run) Begin() {
 	r.prepareLanes()
 	runtime.GC() // what was made ready is not collected while it is measured
