@@ -36,7 +36,7 @@ class Visit:
         """What every part records."""
         wall_s = self.ended.wall_s
         return {
-            "command": list(self.argv),
+            "command": [shown(word) for word in self.argv],
             "requests": self.served,
             "reported_requests": self.report.requests,
             "reported_errors": self.report.errors,
@@ -46,6 +46,11 @@ class Visit:
             "server_share": round(self.server_cpu_s / wall_s, 4),
             **self.report.extra,
         }
+
+
+def shown(word: str) -> str:
+    """An argument without the folders of this machine, which say nothing elsewhere."""
+    return Path(word).name if word.startswith("/") else word
 
 
 def visit(bench: Bench, tool: Tool, load: Load, stub_flags: Sequence[str]) -> Visit:
