@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from benchmarks.peers import __main__ as peers
 from benchmarks.peers import found, install, pacing, record, report, truth
-from benchmarks.peers.measure import Bench
+from benchmarks.peers.measure import Bench, shown
 from benchmarks.peers.outputs import OutputError
 from benchmarks.peers.plan import Part, Stop, plan
 from benchmarks.peers.running import RunningError, choose_cpus, run, server
@@ -365,3 +365,10 @@ def test_the_tables_of_a_result_are_what_it_says(tmp_path: Path) -> None:
     written = record.write(tmp_path, result()).with_suffix(".json")
     for file in (written, *(ROOT / "benchmarks/results/peers").glob("*.json")):
         assert report.text(record.read(file)) + "\n" == file.with_suffix(".md").read_text()
+
+
+def test_a_recorded_command_names_no_folder_of_its_machine() -> None:
+    given = ("/opt/x/wrk", "-c32", "BODY=/var/y/body.bin", "URL=http://h:1/null", "http://h:1/null")
+    assert [shown(word) for word in given] == [
+        "wrk", "-c32", "BODY=body.bin", "URL=http://h:1/null", "http://h:1/null",
+    ]  # fmt: skip

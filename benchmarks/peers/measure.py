@@ -50,7 +50,8 @@ class Visit:
 
 def shown(word: str) -> str:
     """An argument without the folders of this machine, which say nothing elsewhere."""
-    return Path(word).name if word.startswith("/") else word
+    name, equals, path = word.rpartition("=")
+    return f"{name}{equals}{Path(path).name}" if path.startswith("/") else word
 
 
 def visit(bench: Bench, tool: Tool, load: Load, stub_flags: Sequence[str]) -> Visit:
