@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+
+	"windtunnel/triton_bench/spoken"
 )
 
 // Kinds of gaps between arrivals.
@@ -43,7 +45,7 @@ func (g Gaps) check() error {
 // String names the gaps for a person.
 func (g Gaps) String() string {
 	if g.Kind == Gamma {
-		return fmt.Sprintf("gamma of shape %s", number(g.Shape))
+		return fmt.Sprintf("gamma of shape %s", spoken.Number(g.Shape))
 	}
 	return g.Kind
 }

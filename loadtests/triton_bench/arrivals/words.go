@@ -2,10 +2,10 @@ package arrivals
 
 import (
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 	"time"
+
+	"windtunnel/triton_bench/spoken"
 )
 
 // mostParts is how many parts of a profile are told one by one.
@@ -18,7 +18,7 @@ func (p *Plan) String() string {
 	}
 	segments := p.merged()
 	if len(segments) == 1 && segments[0].flat() {
-		return fmt.Sprintf("%s, %s", perSecond(segments[0].To), p.gaps)
+		return fmt.Sprintf("%s, %s", spoken.PerSecond(segments[0].To), p.gaps)
 	}
 	words, unit := make([]string, 0, mostParts+1), false // the unit is told once
 	for i, s := range segments {
@@ -49,15 +49,15 @@ func (p *Plan) merged() (segments []Segment) {
 func (s Segment) flat() bool { return s.From == s.To }
 
 func (s Segment) words(withUnit bool) string {
-	rate := number(s.To)
+	rate := spoken.Number(s.To)
 	if withUnit {
-		rate = perSecond(s.To)
+		rate = spoken.PerSecond(s.To)
 	}
 	switch {
 	case s.flat() && s.To == 0:
 		return fmt.Sprintf("nothing for %s", s.Duration)
 	case !s.flat():
-		return fmt.Sprintf("%s to %s over %s", number(s.From), rate, s.Duration)
+		return fmt.Sprintf("%s to %s over %s", spoken.Number(s.From), rate, s.Duration)
 	}
 	return fmt.Sprintf("%s for %s", rate, s.Duration)
 }
@@ -65,26 +65,7 @@ func (s Segment) words(withUnit bool) string {
 func (p *Plan) replayWords() string {
 	words := "arrivals as recorded"
 	if p.speed != 1 {
-		words += fmt.Sprintf(", at %s times their speed", number(p.speed))
+		words += fmt.Sprintf(", at %s times their speed", spoken.Number(p.speed))
 	}
 	return words
-}
-
-func perSecond(rate float64) string {
-	if rate := number(rate); rate != "1" {
-		return rate + " requests a second"
-	}
-	return "1 request a second"
-}
-
-// number has as many digits as are worth reading: four, but all that stand before the point.
-func number(x float64) string {
-	if math.Abs(x) >= 1000 {
-		return strconv.FormatFloat(x, 'f', 0, 64)
-	}
-	short, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
-	if err != nil {
-		short = x
-	}
-	return strconv.FormatFloat(short, 'f', -1, 64)
 }

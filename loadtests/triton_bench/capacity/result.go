@@ -1,5 +1,7 @@
 package capacity
 
+import "windtunnel/triton_bench/spoken"
+
 // A Status says how a search ended.
 type Status string
 
@@ -75,7 +77,7 @@ func (s *Search) status(held bool) (status Status, limitedBy *string) {
 	case !s.done:
 		return StatusUnresolved, nil
 	case held && s.high == 0:
-		why := "the highest rate that was allowed is " + perSecond(s.options.MaxRPS)
+		why := "the highest rate that was allowed is " + spoken.PerSecond(s.options.MaxRPS)
 		return StatusLimited, &why
 	case s.highVerdict == Invalid:
 		why := s.lastInvalid()
@@ -92,7 +94,7 @@ func (s *Search) status(held bool) (status Status, limitedBy *string) {
 func (s *Search) lastInvalid() (why string) {
 	for _, a := range s.answers {
 		if a.RateRPS == s.high && a.Invalid != nil {
-			why = "at " + perSecond(a.RateRPS) + " the generator was the limit: " + *a.Invalid
+			why = "at " + spoken.PerSecond(a.RateRPS) + " the generator was the limit: " + *a.Invalid
 		}
 	}
 	return why

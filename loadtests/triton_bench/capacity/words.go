@@ -2,9 +2,9 @@ package capacity
 
 import (
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
+
+	"windtunnel/triton_bench/spoken"
 )
 
 // Words tell the result in one line, as in "holds p99=250ms at 380 requests a second (2 of 2648 late
@@ -19,7 +19,7 @@ func (r Result) Words() string {
 	case r.Status == StatusLimited:
 		words = fmt.Sprintf("whether %s holds could not be measured: %s", r.SLO, *r.LimitedBy)
 	case r.Status == StatusNone:
-		words = fmt.Sprintf("does not hold %s even at %s%s", r.SLO, perSecond(*r.FailedRPS), r.counts(*r.FailedRPS, NotHeld))
+		words = fmt.Sprintf("does not hold %s even at %s%s", r.SLO, spoken.PerSecond(*r.FailedRPS), r.counts(*r.FailedRPS, NotHeld))
 	default:
 		words = r.unresolvedWords()
 	}
@@ -27,17 +27,17 @@ func (r Result) Words() string {
 }
 
 func (r Result) heldWords() string {
-	return fmt.Sprintf("holds %s at %s%s", r.SLO, perSecond(*r.HeldRPS), r.counts(*r.HeldRPS, Held))
+	return fmt.Sprintf("holds %s at %s%s", r.SLO, spoken.PerSecond(*r.HeldRPS), r.counts(*r.HeldRPS, Held))
 }
 
 // aboveWords tell what bounds the answer from above.
 func (r Result) aboveWords() string {
 	words, failed, unresolved := "", r.FailedRPS, r.UnresolvedRPS
 	if unresolved != nil && *unresolved > *r.HeldRPS && (failed == nil || *unresolved < *failed) {
-		words = "; unresolved at " + number(*unresolved) + r.counts(*unresolved, Unresolved)
+		words = "; unresolved at " + spoken.Number(*unresolved) + r.counts(*unresolved, Unresolved)
 	}
 	if failed != nil {
-		words += "; not at " + number(*failed) + r.counts(*failed, NotHeld)
+		words += "; not at " + spoken.Number(*failed) + r.counts(*failed, NotHeld)
 	}
 	return words
 }
@@ -51,21 +51,21 @@ func (r Result) unresolvedWords() string {
 			strings.Join(tried, ", "))
 	}
 	return fmt.Sprintf("unresolved: too few requests to tell whether %s holds at %s%s", r.SLO,
-		perSecond(*r.UnresolvedRPS), r.counts(*r.UnresolvedRPS, Unresolved))
+		spoken.PerSecond(*r.UnresolvedRPS), r.counts(*r.UnresolvedRPS, Unresolved))
 }
 
 func (r Result) soFar() string {
 	if r.ReachedRPS == nil {
 		return ""
 	}
-	return " at " + perSecond(*r.ReachedRPS)
+	return " at " + spoken.PerSecond(*r.ReachedRPS)
 }
 
 // confirmations are what the confirmations came to, in their order.
 func (r Result) confirmations() (words []string) {
 	for i, a := range r.Answers {
 		if a.Kind == Confirm && (i+1 == len(r.Answers) || r.Answers[i+1].RateRPS != a.RateRPS) {
-			words = append(words, fmt.Sprintf("%s at %s%s", a.Verdict, number(a.RateRPS), r.counts(a.RateRPS, a.Verdict)))
+			words = append(words, fmt.Sprintf("%s at %s%s", a.Verdict, spoken.Number(a.RateRPS), r.counts(a.RateRPS, a.Verdict)))
 		}
 	}
 	return words
@@ -104,24 +104,5 @@ func (r Result) contradiction() string {
 		return ""
 	}
 	return fmt.Sprintf("; contradictory: %s held and %s failed, and the failure counts",
-		number(highest), number(*r.FailedRPS))
-}
-
-func perSecond(rate float64) string {
-	if rate := number(rate); rate != "1" {
-		return rate + " requests a second"
-	}
-	return "1 request a second"
-}
-
-// number has as many digits as are worth reading: four, but all that stand before the point.
-func number(x float64) string {
-	if math.Abs(x) >= 1000 {
-		return strconv.FormatFloat(x, 'f', 0, 64)
-	}
-	short, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
-	if err != nil {
-		short = x
-	}
-	return strconv.FormatFloat(short, 'f', -1, 64)
+		spoken.Number(highest), spoken.Number(*r.FailedRPS))
 }

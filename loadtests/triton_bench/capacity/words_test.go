@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"testing"
+
+	"windtunnel/triton_bench/spoken"
 )
 
 // overs is a service that has a fixed number of requests over at each probe, by its rate and kind.
@@ -211,7 +213,7 @@ func TestRatesAreToldInFourDigitsOrInFullWhenTheyAreWhole(t *testing.T) {
 		1: "1 request a second", 1.00001: "1 request a second", 0.5: "0.5 requests a second",
 		417.68: "417.7 requests a second", 12345: "12345 requests a second", 1e6: "1000000 requests a second",
 	} {
-		if got := perSecond(rate); got != want {
+		if got := spoken.PerSecond(rate); got != want {
 			t.Errorf("%g: %q, want %q", rate, got, want)
 		}
 	}

@@ -1,12 +1,15 @@
 package load
 
 import (
+	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
 
 	"windtunnel/triton_bench/sample"
 )
+
+var errTimeout = errors.New("no complete answer within --timeout")
 
 // A lane is one thread that sends requests when they are due and takes their answers. Everything in
 // it is touched by this thread only, except what is atomic.

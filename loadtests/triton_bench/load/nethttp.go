@@ -160,14 +160,12 @@ func (k *netLink) work() {
 	}
 }
 
-var errNetTimeout = errors.New("no complete answer within --timeout")
-
 // exchange sends the request and reads its answer to the last byte.
 func (k *netLink) exchange(row *sample.Row) (sample.Failure, error) {
 	clock, timeout := k.transport.lane.run.Now, k.transport.lane.run.config.Timeout
 	ctx, cancel := context.WithCancelCause(k.transport.aborted)
 	defer cancel(nil)
-	timer := time.AfterFunc(timeout, func() { cancel(errNetTimeout) })
+	timer := time.AfterFunc(timeout, func() { cancel(errTimeout) })
 	defer timer.Stop()
 	row.TakenNS = clock()
 	var dialled atomic.Bool
@@ -234,7 +232,7 @@ func (k *netLink) request(ctx context.Context) (*http.Request, error) {
 // netFailure names what went wrong, in the words of the raw client.
 func netFailure(err, cause error, sent bool) sample.Failure {
 	switch {
-	case cause == errNetTimeout:
+	case cause == errTimeout:
 		return sample.TimeoutFailure
 	case !sent:
 		return sample.ConnectFailure

@@ -12,10 +12,7 @@ import (
 	"windtunnel/triton_bench/sample"
 )
 
-var (
-	errTimeout = errors.New("no complete answer within --timeout")
-	errStopped = errors.New("the run ended before the answer")
-)
+var errStopped = errors.New("the run ended before the answer")
 
 // closedFD stands for a wire that is not connected.
 const closedFD = -1

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"slices"
-	"strconv"
+
+	"windtunnel/triton_bench/spoken"
 )
 
 // Print writes the summary for people. What makes it doubtful stands above the numbers.
@@ -25,7 +25,7 @@ func (s *Summary) Print(to io.Writer) {
 		interrupted = ", interrupted"
 	}
 	fmt.Fprintf(to, "%s\n%s, %s s after %s s of warm-up%s, %s, seed %d\n\n",
-		s.URL, s.loadInWords(), plain(s.DurationS), plain(s.WarmupS), interrupted, count(s.Images, "image"), s.Seed)
+		s.URL, s.loadInWords(), spoken.Number(s.DurationS), spoken.Number(s.WarmupS), interrupted, count(s.Images, "image"), s.Seed)
 	s.printTimes(to)
 	s.printSteps(to)
 	s.printCounts(to)
@@ -63,18 +63,6 @@ func count[N int | int64](n N, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// plain is a number in four digits, or in all that stand before the point, and never with an exponent.
-func plain(x float64) string {
-	if math.Abs(x) >= 1000 {
-		return strconv.FormatFloat(x, 'f', 0, 64)
-	}
-	short, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
-	if err != nil {
-		short = x
-	}
-	return strconv.FormatFloat(short, 'f', -1, 64)
 }
 
 const timesRow = "%-10s %10s %10s %10s %10s %10s\n"

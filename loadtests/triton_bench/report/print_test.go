@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"windtunnel/triton_bench/sample"
+	"windtunnel/triton_bench/spoken"
 )
 
 func printed(s *Summary) string {
@@ -26,7 +27,7 @@ func TestSecondsAreToldWithoutAnExponent(t *testing.T) {
 		0: "0", 10: "10", 0.216: "0.216", 0.21649: "0.2165", 999.99: "1000", 1000: "1000", 3600: "3600",
 		3600.4: "3600", 86400: "86400", 31_536_000: "31536000", 0.00001: "0.00001",
 	} {
-		if got := plain(seconds); got != want {
+		if got := spoken.Number(seconds); got != want {
 			t.Errorf("%g: %q, want %q", seconds, got, want)
 		}
 	}

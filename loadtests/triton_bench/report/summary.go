@@ -1,8 +1,6 @@
 package report
 
 import (
-	"encoding/json"
-	"io"
 	"maps"
 
 	"windtunnel/triton_bench/load"
@@ -141,6 +139,3 @@ func (s *Summary) FirstExample() string {
 	}
 	return s.examples[0]
 }
-
-// JSON writes the summary as one line.
-func (s *Summary) JSON(to io.Writer) error { return json.NewEncoder(to).Encode(s) }

@@ -74,7 +74,7 @@ func openRun(t *testing.T) *Summary {
 func TestTheSummaryAsJSON(t *testing.T) {
 	for name, s := range map[string]*Summary{"closed.json": closedRun(), "open.json": openRun(t)} {
 		var line, indented bytes.Buffer
-		if err := s.JSON(&line); err != nil {
+		if err := json.NewEncoder(&line).Encode(s); err != nil {
 			t.Fatal(err)
 		}
 		if bytes.Count(line.Bytes(), []byte("\n")) != 1 {
