@@ -5,6 +5,7 @@ Locust asks a shape once a second; asked close to a boundary, this one waits for
 is as long as it should be.
 """
 
+from abc import abstractmethod
 from time import monotonic_ns
 from typing import Any
 
@@ -30,9 +31,9 @@ class Steps(LoadTestShape):
         self.made: list[Step] = []
         self.is_through = False
 
+    @abstractmethod
     def plan(self, given: Any) -> list[Planned]:
         """The steps that the options ask for."""
-        raise NotImplementedError
 
     @property
     def warmup_s(self) -> float:
