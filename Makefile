@@ -32,8 +32,9 @@ demo: system setup build ## a real campaign of about five minutes, and what it s
 	$(BIN)/windtunnel compare benchmarks/results/demo
 
 .PHONY: test
-test: system setup build ## all tests: Go, then Python
+test: system setup build ## all tests: Go, then Python; those of PyTorch if `make setup-pytorch` was made
 	$(BIN)/python -m benchmarks.environments simd || { test -z "$$CI" && echo "the tests of pillow-simd are left out"; }
+	$(BIN)/python -m benchmarks.environments triton || { test -z "$$CI" && echo "the tests of Triton are left out"; }
 	cd $(GENERATOR) && go test $(RACE) ./...
 	$(BIN)/pytest
 
@@ -58,6 +59,10 @@ peers: setup build ## triton_bench beside wrk, hey, vegeta, bombardier, fortio, 
 serve: setup ## the service on port 9600, preset `optimized`
 	SERVICE_PRESET=$${SERVICE_PRESET:-optimized} $(BIN)/windtunnel serve
 
+.PHONY: triton
+triton: setup-triton ## the real Triton on ports 8000 to 8002, for `make serve` beside it
+	$(BIN)/windtunnel triton
+
 .PHONY: build
 build: go ## the Go programs, into .tools/bin
 	cd $(GENERATOR) && go build -o $(CURDIR)/$(TOOLS)/bin/ ./...
@@ -72,6 +77,14 @@ setup: .venv/.stamp ## the default Python environment
 .PHONY: setup-simd
 setup-simd: setup ## the environment with pillow-simd (compiles it: half a minute)
 	$(BIN)/python -m benchmarks.environments simd
+
+.PHONY: setup-triton
+setup-triton: setup ## the environment with the Triton server (0.2 GB to fetch)
+	$(BIN)/python -m benchmarks.environments triton
+
+.PHONY: setup-pytorch
+setup-pytorch: setup ## the environment with PyTorch (2.5 GB to fetch, 4 GB on disk)
+	$(BIN)/python -m benchmarks.environments pytorch
 
 .venv/.stamp: requirements/default.txt pyproject.toml | $(TOOLS)/bin/uv
 	uv venv --quiet --allow-existing --python '>=3.11' .venv
@@ -102,7 +115,12 @@ lock: | $(TOOLS)/bin/uv ## requirements/*.txt from pyproject.toml: names, versio
 	  --group service --group pillow --group loadtests --group analysis --group dev -o requirements/default.txt
 	uv pip compile pyproject.toml --quiet --no-header --universal --generate-hashes --python-version 3.11 \
 	  --group service --group simd -o requirements/simd.txt
+	uv pip compile pyproject.toml --quiet --no-header --universal --generate-hashes --python-version 3.11 \
+	  --constraint requirements/default.txt --group service --group pillow --group pytorch \
+	  -o requirements/pytorch.txt
+	uv pip compile pyproject.toml --quiet --no-header --universal --generate-hashes --python-version 3.11 \
+	  --group triton -o requirements/triton.txt
 
 .PHONY: clean
 clean: ## removes the environments and the tools, keeps the records
-	rm -rf .venv .venv-simd $(TOOLS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-simd .venv-triton .venv-pytorch $(TOOLS) .mypy_cache .ruff_cache .pytest_cache .hypothesis

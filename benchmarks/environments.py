@@ -1,8 +1,9 @@
 """
-Which Python environment a variant runs in, and making the one with pillow-simd.
+Which Python environment a variant runs in, and making those that are apart from the default.
 
 `default` is the environment that the runner itself runs in; `simd` has pillow-simd in place of
-Pillow, which installs the same files. The service is asked what a variant's settings come to, so
+Pillow, which installs the same files; `pytorch` has gigabytes of PyTorch besides; `triton` has
+the Triton server and an older numpy. The service is asked what a variant's settings come to, so
 that its rules are written down once, in the service.
 
     python -m benchmarks.environments simd
@@ -15,28 +16,17 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
 from benchmarks.campaign import Variant
 from benchmarks.processes import RunError, runner_environment
+from benchmarks.recipes import RECIPES, Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = "build-essential libjpeg-dev zlib1g-dev libwebp-dev python3-dev"
-HEADERS = ("jpeglib.h", "zlib.h", "webp/decode.h", "Python.h")
 SETTINGS_S = 60
-
-_VERIFY = """
-import PIL
-from PIL import features
-missing = [name for name in ("jpg", "webp") if not features.check(name)]
-assert PIL.__version__.endswith("post0"), f"PIL is {PIL.__version__}, not pillow-simd"
-assert not missing, f"built without {', '.join(missing)}"
-print(PIL.__version__)
-"""
+LEAVE_OUT = "or leave such variants out with `windtunnel run --skip-unavailable`"
 
 
 class UnavailableError(RunError):
@@ -82,7 +72,14 @@ def _ask_service(settings: tuple[tuple[str, str], ...], checkout: Path) -> tuple
 
 def environment_of(settings: dict[str, Any]) -> str:
     """The environment that effective settings need."""
-    return "simd" if settings.get("SERVICE_IMAGING") == "pillow_simd" else "default"
+    pytorch = settings.get("SERVICE_ENGINE") == "pytorch"
+    simd = settings.get("SERVICE_IMAGING") == "pillow_simd"
+    if pytorch and simd:
+        raise RunError(
+            "SERVICE_ENGINE=pytorch and SERVICE_IMAGING=pillow_simd: found both in one variant;"
+            " expected one, since no environment has both; choose another SERVICE_IMAGING"
+        )
+    return "pytorch" if pytorch else "simd" if simd else "default"
 
 
 def interpreter(environment: str, root: Path) -> Path:
@@ -96,54 +93,45 @@ def make(environment: str, root: Path, say: Callable[[str], None]) -> None:
     """Make an environment if it is not there as its lock says."""
     if environment == "default":
         return
-    folder = root / ".venv-simd"
+    recipe = RECIPES[environment]
+    folder = root / f".venv-{environment}"
     stamp = folder / ".stamp"
-    wanted = _state(root)
+    wanted = _state(environment, root)
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    _check_build_tools()
-    how = "with AVX2" if machine.has_avx2() else "without AVX2, which this CPU does not have"
-    say(f"making {folder.name}: compiling pillow-simd {how}; about half a minute")
+    if reason := recipe.lacking(root):
+        raise UnavailableError(f"{reason}, {LEAVE_OUT}")
+    say(f"making {folder.name}: {recipe.work()}")
     stamp.unlink(missing_ok=True)
-    uv = _uv(root)
-    # A build from when headers were missing has the same name, installed or in uv's cache: begin
-    # with an empty folder and build anew.
-    _step(["venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], uv, root)
-    _step(["cache", "clean", "--quiet", "pillow-simd"], uv, root)
-    fast = ["--config-file", "requirements/avx2.toml"] if machine.has_avx2() else []
-    lock = ["--python", str(folder), "--require-hashes", "requirements/simd.txt"]
-    _step(["pip", "sync", *fast, *lock], uv, root, shown=True)
-    _verify(folder)
+    _install(environment, folder, root)
+    _verify(recipe, folder)
     stamp.write_text(wanted)
     say(f"{folder.name} is ready")
 
 
-def _state(root: Path) -> str:
-    """What the environment was made from: it is made again when this changes."""
+def _state(environment: str, root: Path) -> str:
+    """What an environment is made from: it is made again when this changes."""
+    recipe = RECIPES[environment]
     digest = hashlib.sha256()
-    for name in ("requirements/simd.txt", "requirements/avx2.toml"):
+    for name in (_lock(environment), *recipe.files):
         digest.update((root / name).read_bytes())
-    digest.update(f"{machine.has_avx2()} {sys.version_info[:2]}".encode())
+    digest.update(f"{recipe.options()} {sys.version_info[:2]}".encode())
     return digest.hexdigest() + "\n"
 
 
-def _check_build_tools() -> None:
-    compiler = shutil.which(os.environ.get("CC", "cc").split()[0])
-    missing = ["cc"] if compiler is None else [h for h in HEADERS if not _compiles(compiler, h)]
-    if missing:
-        raise UnavailableError(
-            f"pillow-simd cannot be compiled here: {', '.join(missing)} not found;"
-            " expected a C compiler and the headers of libjpeg, zlib, libwebp and Python;"
-            f" `apt-get install {PACKAGES}`, or leave such variants out with"
-            " `windtunnel run --skip-unavailable`"
-        )
+def _lock(environment: str) -> str:
+    return f"requirements/{environment}.txt"
 
 
-def _compiles(compiler: str, header: str) -> bool:
-    source = f"#include <stdio.h>\n#include <{header}>\n"
-    include = sysconfig.get_paths()["include"]
-    command = [compiler, "-fsyntax-only", f"-I{include}", "-x", "c", "-"]
-    return subprocess.run(command, input=source.encode(), capture_output=True).returncode == 0
+def _install(environment: str, folder: Path, root: Path) -> None:
+    recipe, uv = RECIPES[environment], _uv(root)
+    # A build from when headers were missing has the same name, installed or in uv's cache: begin
+    # with an empty folder and build anew.
+    _step(["venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], uv, root)
+    if recipe.compiled:
+        _step(["cache", "clean", "--quiet", recipe.compiled], uv, root)
+    lock = ["--python", str(folder), "--require-hashes", _lock(environment)]
+    _step(["pip", "sync", *recipe.options(), *lock], uv, root, shown=True)
 
 
 def _uv(root: Path) -> str:
@@ -166,30 +154,28 @@ def _step(arguments: list[str], uv: str, root: Path, *, shown: bool = False) -> 
         reason = (done.stderr or "see above").strip()
         raise UnavailableError(
             f"uv {' '.join(arguments)}: ended with status {done.returncode} ({reason});"
-            " expected .venv-simd; correct the cause, or leave such variants out with"
-            " `windtunnel run --skip-unavailable`"
+            f" expected status 0; correct the cause, {LEAVE_OUT}"
         )
 
 
-def _verify(folder: Path) -> None:
-    """What was built must be what was wanted: builds go through without half of their formats."""
+def _verify(recipe: Recipe, folder: Path) -> None:
+    """What was made must be what was wanted: builds go through without half of their formats."""
     python = folder / "bin/python"
-    done = subprocess.run([str(python), "-c", _VERIFY], capture_output=True, text=True)
+    done = subprocess.run([str(python), "-c", recipe.proof], capture_output=True, text=True)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise UnavailableError(
-            f"{folder}: not what was asked for ({reason}); expected pillow-simd with JPEG and"
-            f" WebP; `apt-get install {PACKAGES}` and try again"
+            f"{folder}: not what was asked for ({reason}); expected {recipe.expected}"
         )
 
 
 def main(arguments: list[str]) -> int:
     """Make the named environment; for the Makefile."""
-    if arguments != ["simd"]:
-        print("usage: python -m benchmarks.environments simd", file=sys.stderr)
+    if len(arguments) != 1 or arguments[0] not in RECIPES:
+        print(f"usage: python -m benchmarks.environments {'|'.join(RECIPES)}", file=sys.stderr)
         return 2
     try:
-        make("simd", ROOT, print)
+        make(arguments[0], ROOT, print)
     except RunError as error:
         print(f"windtunnel: {error}", file=sys.stderr)
         return 2

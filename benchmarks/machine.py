@@ -17,7 +17,8 @@ import psutil
 
 PACKAGES = (
     "fastapi", "uvicorn", "uvloop", "httptools", "h11", "onnxruntime", "numpy", "orjson",
-    "pillow", "pillow-simd", "simplejpeg", "opencv-python-headless",
+    "pillow", "pillow-simd", "simplejpeg", "opencv-python-headless", "tritonclient", "torch",
+    "nvidia-pytriton",
 )  # fmt: skip
 _LIST_VERSIONS = """
 import importlib.metadata as m, json, platform, sys

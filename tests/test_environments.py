@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import campaign as campaigns
-from benchmarks import environments, plan
+from benchmarks import environments, plan, recipes
 from benchmarks.campaign import Variant
 from benchmarks.environments import ROOT, UnavailableError
 from benchmarks.processes import RunError
@@ -37,6 +37,17 @@ def test_the_service_knows_what_a_preset_comes_to() -> None:
     assert environments.environment_of(settings) == "simd"
     own = Variant("mine", preset="seed", settings={"SERVICE_IMAGING": "pillow"})
     assert environments.environment_of(environments.effective_settings(own, ROOT)) == "default"
+
+
+def test_the_engine_chooses_the_environment() -> None:
+    mine = Variant("mine", preset="optimized", settings={"SERVICE_ENGINE": "pytorch"})
+    settings = environments.effective_settings(mine, ROOT)
+    assert environments.environment_of(settings) == "pytorch"
+    both = environments.effective_settings(
+        Variant("mine", preset="seed", settings={"SERVICE_ENGINE": "pytorch"}), ROOT
+    )
+    with pytest.raises(RunError, match="no environment has both; choose another SERVICE_IMAGING"):
+        environments.environment_of(both)
 
 
 def test_a_setting_that_the_service_does_not_know_is_refused_before_anything_starts() -> None:
@@ -77,12 +88,50 @@ def test_a_missing_compiler_names_the_packages(no_compiler: Path) -> None:
     assert "--skip-unavailable" in str(error.value)
 
 
+def test_a_disk_without_room_says_how_much_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes, "PYTORCH_BYTES", 10**18)  # more than any disk has
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    with pytest.raises(UnavailableError, match=r"found \d+\.\d GB free in .*; expected 1000000000"):
+        environments.make("pytorch", tmp_path, silent)
+    assert not (tmp_path / ".venv-pytorch").exists()
+
+
+def test_a_lock_that_cannot_be_installed_leaves_nothing_that_looks_ready(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes, "PYTORCH_BYTES", 0)  # nothing is fetched
+    (tmp_path / ".tools").symlink_to(ROOT / ".tools")
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements/pytorch.txt").write_text("numpy==1.26.4\n")
+    with pytest.raises(UnavailableError, match=r"uv pip sync .*: ended with status \d.*see above"):
+        environments.make("pytorch", tmp_path, silent)
+    assert "must have a hash" in capfd.readouterr().err, "uv said why"
+    assert not (tmp_path / ".venv-pytorch/.stamp").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "lacks"), [("simd", "not pillow-simd"), ("pytorch", "'torch'"), ("triton", "pytriton")]
+)
+def test_an_environment_that_is_not_what_its_name_says_is_refused(name: str, lacks: str) -> None:
+    """The default environment is none of them."""
+    with pytest.raises(UnavailableError, match=f"not what was asked for .*{lacks}.*; expected"):
+        environments._verify(recipes.RECIPES[name], ROOT / ".venv")
+
+
+def test_only_environments_with_a_recipe_are_made(capsys: pytest.CaptureFixture[str]) -> None:
+    assert environments.main(["default"]) == 2
+    said = capsys.readouterr().err
+    assert said == "usage: python -m benchmarks.environments simd|pytorch|triton\n"
+
+
 @pytest.mark.usefixtures("simd_python")  # where that is, a compiler was
 def test_missing_headers_are_noticed_before_the_build() -> None:
     compiler = shutil.which("cc")
     assert compiler
-    assert environments._compiles(compiler, "stdlib.h")
-    assert not environments._compiles(compiler, "webp/no-such-header.h")
+    assert recipes.compiles(compiler, "stdlib.h")
+    assert not recipes.compiles(compiler, "webp/no-such-header.h")
 
 
 def test_a_variant_that_cannot_run_is_left_out_only_when_that_was_asked_for(

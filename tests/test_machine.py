@@ -4,14 +4,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 
 from benchmarks import machine
 from benchmarks.plan import pin
-from benchmarks.usage import Meter
 
 
 def test_the_machine_is_described_as_it_is() -> None:
@@ -75,54 +73,3 @@ def test_with_fewer_cpus_they_share_and_the_reason_says_so() -> None:
 def test_cpu_lists_are_parsed_as_the_kernel_writes_them() -> None:
     assert machine._parse_cpus("0-2,8,10-11") == {0, 1, 2, 8, 10, 11}
     assert {cpu for core in machine.cores() for cpu in core} == os.sched_getaffinity(0)
-
-
-BURN = """
-import multiprocessing, sys, time
-def burn():
-    end = time.process_time() + 0.3
-    while time.process_time() < end: pass
-if __name__ == "__main__":
-    multiprocessing.set_start_method("fork")
-    for _ in range(2):
-        child = multiprocessing.Process(target=burn); child.start(); child.join()
-    print("burnt", flush=True); sys.stdin.read()
-"""
-
-
-def test_the_cpu_time_of_workers_that_have_ended_is_counted() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        meter = Meter(process.pid, os.getpid())
-        start_ns = time.time_ns()
-        meter.read()
-        assert process.stdout
-        assert process.stdout.readline() == b"burnt\n"
-        meter.read()
-        service = meter.service(start_ns, time.time_ns())
-        shares = meter.machine(start_ns, time.time_ns())
-        process.kill()
-    assert service
-    assert 0.55 < service["cpu_s"] < 1.2
-    assert service["rss_max_bytes"] > 1 << 20
-    assert process.pid in service["pids"]
-    assert 0 < shares["busy_share"] <= 1
-    assert 0 <= shares["other_cpu_share"] < shares["busy_share"]
-
-
-def test_use_at_the_edge_of_the_window_is_interpolated() -> None:
-    meter = Meter(os.getpid(), os.getppid())
-    meter.read()
-    began = time.time_ns()
-    end = time.process_time() + 0.2
-    while time.process_time() < end:
-        pass
-    meter.read()
-    length = time.time_ns() - began
-    whole = meter.service(began, began + length)
-    half = meter.service(began, began + length // 2)
-    assert whole
-    assert half
-    assert 0.15 < whole["cpu_s"] < 0.35
-    assert abs(half["cpu_s"] - whole["cpu_s"] / 2) < 0.03
