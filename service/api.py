@@ -22,8 +22,9 @@ from starlette.requests import ClientDisconnect
 from service import detection
 from service.limits import BODY, App, Body, Message, Receive, Refusal, Scope, Send
 from service.settings import Settings
-from service.telemetry import CLOCK
-from service.tracks import Answer, Worker
+from service.telemetry import CLOCK, Clock
+from service.tracks import Answer, Track
+from service.worker import Worker
 
 BOUNDARY = re.compile(rb"multipart/form-data; ?boundary=([0-9A-Za-z'()+_,./:=?-]{1,70})", re.I)
 PART_HEAD = re.compile(
@@ -122,11 +123,38 @@ def no_file(request: Request) -> Refusal:
     return missing() if multipart else type_unknown(request)
 
 
-def known_model(model: str) -> str:
-    if model not in detection.SIZES:
+# The guide's paths choose a track by the end of the model's name.
+SUFFIXES = {
+    "": None,
+    "_end2end": "C",
+    "_gpu_e2e": "D",
+    "_gpu_e2e_streaming": "D_streaming",
+    "_gpu_e2e_batch": "D_batch",
+}
+ENDPOINTS: dict[str, tuple[str, str | None]] = {
+    model + suffix: (model, track)
+    for model in detection.SIZES
+    for suffix, track in SUFFIXES.items()
+}
+
+
+def paths(model: str) -> list[tuple[str, str | None]]:
+    """Where a model answers, and on which track; None is the default one."""
+    named = [
+        (f"/predict/{end}", track) for end, (name, track) in ENDPOINTS.items() if name == model
+    ]
+    return [*named, (f"/pytorch/predict/{model}", "A")]
+
+
+PATHS = {path: (model, track) for model in detection.SIZES for path, track in paths(model)}
+
+
+def known_model(name: str) -> tuple[str, str | None]:
+    """The model and the track of the last part of a path."""
+    if name not in ENDPOINTS:
         names = ", ".join(detection.SIZES)
-        raise Refusal("model_unknown", f"found model {model[:50]!r}; expected one of {names}")
-    return model
+        raise Refusal("model_unknown", f"found model {name[:50]!r}; expected one of {names}")
+    return ENDPOINTS[name]
 
 
 Encoder = Callable[[Answer], Response]
@@ -155,25 +183,27 @@ class Direct:
         self.worker = worker
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        model = asked_model(scope)
-        if model:
-            await self.answer(known_model(model), scope, receive, send)
+        asked = PATHS.get(scope["path"]) if scope["type"] == "http" else None
+        if asked and scope["method"] == "POST":
+            await self.answer(*asked, scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
-    async def answer(self, model: str, scope: Scope, receive: Receive, send: Send) -> None:
-        track = self.worker.track(query_track(scope["query_string"]))
+    async def answer(
+        self, model: str, named: str | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        track = self.worker.track(query_track(scope["query_string"]) or named)
         guarded: Body = scope[BODY]
         body = await guarded.whole()
         if guarded.disconnected:
             raise ClientDisconnect
-        kind = content_type(scope)
+        kind = header(scope, b"content-type")
         data = body if kind.startswith(b"image/") else only_part(kind, body)
         if data is None:
             # With an app in its scope, the library's complaints are HTTP errors.
             data = only(await pictures(Request({**scope, "app": self.app}, once(body))))
         del body  # a form's is as large again as the picture in it
-        answer = await self.worker.one(track, model, data, scope[CLOCK])
+        answer = await self.worker.one(track, model, data, traced(scope))
         if self.as_bytes:
             await send_json(send, orjson.dumps(answer))
         else:
@@ -187,14 +217,6 @@ async def send_json(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def asked_model(scope: Scope) -> str:
-    """The last part of a path /predict/{model} that is posted to, or nothing."""
-    if scope["type"] != "http" or scope["method"] != "POST":
-        return ""
-    prefix, _, model = scope["path"].rpartition("/")
-    return model if prefix == "/predict" else ""
-
-
 def once(body: bytes) -> Receive:
     """A body that has been read, to be read again by the library."""
 
@@ -204,12 +226,19 @@ def once(body: bytes) -> Receive:
     return receive
 
 
-def content_type(scope: Scope) -> bytes:
+def header(scope: Scope, wanted: bytes) -> bytes:
     for name, value in scope["headers"]:
-        if name == b"content-type":
+        if name == wanted:
             found: bytes = value
             return found
     return b""
+
+
+def traced(scope: Scope) -> Clock:
+    """The request's clock, with the trace it belongs to, which goes on to Triton."""
+    clock: Clock = scope[CLOCK]
+    clock.traceparent = header(scope, b"traceparent").decode("latin-1")
+    return clock
 
 
 def query_track(query: bytes) -> str | None:
@@ -225,27 +254,36 @@ def predictions(settings: Settings, encoder: Encoder, worker: Worker) -> APIRout
     def encode(answer: Answer) -> Any:
         return encoder(answer) if as_bytes else answer
 
-    async def predict(request: Request, model: str, image: Files = None) -> Any:
-        known_model(model)
-        track = worker.track(request.query_params.get("track"))
+    def track_of(request: Request, named: str | None) -> Track:
+        return worker.track(request.query_params.get("track") or named)
+
+    async def answer(request: Request, model: str, track: Track, image: Files) -> Any:
         if not is_form(request):
             data = await request.body()
         elif image:
             data = only([await file.read() for file in image])
         else:
             raise missing()
-        return encode(await worker.one(track, model, data, request.scope[CLOCK]))
+        return encode(await worker.one(track, model, data, traced(request.scope)))
+
+    async def predict(request: Request, model: str, image: Files = None) -> Any:
+        name, named = known_model(model)
+        return await answer(request, name, track_of(request, named), image)
+
+    async def predict_local(request: Request, model: str, image: Files = None) -> Any:
+        name, named = known_model(model)
+        return await answer(request, name, track_of(request, named or "A"), image)
 
     async def batch(request: Request, model: str) -> Any:
-        known_model(model)
-        track = worker.track(request.query_params.get("track"))
+        name, named = known_model(model)
+        track = track_of(request, named)
         found = await pictures(request)
         if len(found) > settings.max_images:
             raise Refusal(
                 "too_many_images",
                 f"the form has {len(found)} images; at most {settings.max_images} are accepted",
             )
-        return encode(await worker.many(track, model, found, request.scope[CLOCK]))
+        return encode(await worker.many(track, name, found, traced(request.scope)))
 
     described: dict[str, Any] = {
         "methods": ["POST"],
@@ -253,5 +291,8 @@ def predictions(settings: Settings, encoder: Encoder, worker: Worker) -> APIRout
         "openapi_extra": BODY_SCHEMA,
     }
     router.add_api_route("/predict/{model}", predict, name="predict", **described)
+    router.add_api_route(
+        "/pytorch/predict/{model}", predict_local, name="predict_local", **described
+    )
     router.add_api_route("/predict/{model}/batch", batch, name="predict_batch", **described)
     return router

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from service import api, facts, imaging
 from service.limits import BODY, App, Guard, Refusal, internal
 from service.settings import Settings, read
 from service.telemetry import Timing, decorated
-from service.tracks import Worker
+from service.worker import NOT_WARM, Worker
 
 # Where each worker leaves a file once it is warm: whether all are is known to none alone.
 READY_FOLDER = "WINDTUNNEL_READY_FOLDER"
@@ -76,7 +76,7 @@ def api_app(worker: Worker) -> FastAPI:
     app.state.worker = worker
     app.state.outermost = app
     app.state.encode = api.ENCODERS[settings.json]
-    app.state.ready = readiness(worker)
+    app.state.missing = readiness(worker)
     app.add_exception_handler(Refusal, on_refusal)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_validation_error)
@@ -98,15 +98,16 @@ def response_class(settings: Settings) -> type[JSONResponse]:
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    await app.state.worker.start()
     if folder := os.environ.get(READY_FOLDER):
         (Path(folder) / str(os.getpid())).touch()
     yield
-    app.state.worker.executor.shutdown(wait=False, cancel_futures=True)
+    await app.state.worker.stop()
 
 
-def readiness(worker: Worker) -> Callable[[], bool]:
+def readiness(worker: Worker) -> Callable[[], Awaitable[str]]:
     """
-    Whether this worker is warm and all the others have once been.
+    What this worker lacks, or that others have not once been warm; nothing if all is well.
 
     A worker that still loads its models takes the CPU from those that answer, so a
     measurement must not begin before the last one. One that is recycled later does not
@@ -115,13 +116,13 @@ def readiness(worker: Worker) -> Callable[[], bool]:
     folder = os.environ.get(READY_FOLDER)
     all_were = folder is None
 
-    def ready() -> bool:
+    async def missing() -> str:
         nonlocal all_were
         if not all_were and folder is not None:
             all_were = sum(1 for _ in Path(folder).iterdir()) >= worker.settings.workers
-        return worker.warm and all_were
+        return await worker.missing() if all_were else NOT_WARM
 
-    return ready
+    return missing
 
 
 async def on_refusal(request: Request, error: Exception) -> JSONResponse:

@@ -4,6 +4,7 @@ The detector: its graphs in ONNX Runtime, and from their output to boxes.
 The three models share their weights and differ in input size, that is in computation.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ FOLDER = Path(__file__).parent / "model"
 SIZES = {"nano": 224, "small": 320, "medium": 416}
 LABELS = tuple((FOLDER / "labels.txt").read_text().split("\n")[:80])
 ENGINE = "onnxruntime-cpu"
+WARM_UP = FOLDER / "warm-up.jpg"
 
 # The thresholds of the end2end graphs, so that every track answers alike.
 SCORE_THRESHOLD = 0.25
@@ -29,7 +31,13 @@ MAX_DETECTIONS = 100
 MAX_CANDIDATES = 1000
 
 Floats = NDArray[np.float32]
+Infer = Callable[[Floats], Floats]  # a tensor [1,3,S,S] to the raw output [84,P]
 Detections = tuple[NDArray[np.intp], Floats, Floats]  # classes, scores, boxes
+
+
+def cells(model: str) -> int:
+    """How many places of the picture the raw output is about."""
+    return sum((SIZES[model] // stride) ** 2 for stride in (8, 16, 32))
 
 
 def graph(model: str) -> Path:

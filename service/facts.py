@@ -5,9 +5,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from service import detection, health
+from service import api, detection, health
 from service.limits import Refusal
-from service.tracks import Worker
+from service.worker import Worker
 
 
 def routes(worker: Worker) -> APIRouter:
@@ -19,8 +19,8 @@ def routes(worker: Worker) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz(request: Request) -> dict[str, str]:
-        if not request.app.state.ready():
-            raise Refusal("not_ready", "not every worker has run a real inference yet")
+        if missing := await request.app.state.missing():
+            raise Refusal("not_ready", missing)
         return {"status": "ready"}
 
     @router.get("/models", response_model=None)
@@ -42,9 +42,13 @@ def describe(model: str) -> dict[str, Any]:
         "network": "NanoDet-g",
         "input_size": detection.SIZES[model],
         "labels": list(detection.LABELS),
-        "path": f"/predict/{model}",
+        "paths": {track or "default": path for path, track in api.paths(model)},
     }
 
 
-def tracks(worker: Worker) -> dict[str, str]:
-    return {name: track.engine for name, track in worker.tracks.items()}
+def tracks(worker: Worker) -> dict[str, dict[str, str]]:
+    """What runs each model on each track; Triton is known once it has answered on it."""
+    return {
+        name: {model: track.engine(model) for model in detection.SIZES}
+        for name, track in worker.tracks.items()
+    }

@@ -22,7 +22,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from service import api, detection, imaging
 from service.settings import cores
-from service.tracks import Worker
+from service.worker import Worker
 
 PROCESS = psutil.Process()
 
@@ -49,6 +49,7 @@ def report(app: FastAPI, worker: Worker, loop: asyncio.AbstractEventLoop) -> dic
             "accepts": list(imaging.accepted()),
         },
         "engine": engine(worker),
+        "triton": triton(worker),
         "settings": worker.settings.as_variables(),
     }
 
@@ -62,8 +63,7 @@ def optimizations(app: FastAPI, worker: Worker, loop: asyncio.AbstractEventLoop)
     kinds = layers(app)
     json = encoder(app)
     name, _ = imaging.pil()
-    track_a: Any = worker.tracks["A"]
-    pipeline = next(n for n, p in imaging.PIPELINES.items() if p is track_a.pipeline)
+    pipeline = next(n for n, p in imaging.PIPELINES.items() if p is worker.local.pipeline)
     return {
         "loop": type(loop).__module__.partition(".")[0],
         "http": parser(),
@@ -102,12 +102,37 @@ def parser() -> str:
 
 
 def engine(worker: Worker) -> dict[str, Any]:
+    """What answers on the default track, model by model, and what runs models in this process."""
+    track = worker.track(None)
     return {
-        "name": detection.ENGINE,
+        "name": worker.local.engine_name,
         "version": onnxruntime.__version__,
         "threads": worker.settings.engine_threads,
         "slots": worker.settings.threads,
-        "real": worker.settings.track != "null",
+        "real": track.name != "null",
+        "default_track": {model: track.engine(model) for model in detection.SIZES},
+    }
+
+
+def triton(worker: Worker) -> dict[str, Any] | None:
+    """What is known of Triton from the requests so far; None without one."""
+    if worker.remote is None:
+        return None
+    server, stores = worker.remote.triton, worker.remote.stores
+    return {
+        "url": server.url,
+        "answers": server.answers,
+        "engines": dict(server.engines),
+        "clients": {
+            "kind": "pooled" if server.pooled else "per_request",
+            "created": server.clients.created,
+            "cached": len(server.clients.clients),
+        },
+        "tensors": {
+            "kind": worker.settings.tensors,
+            "regions": sum(len(store.names) for store in stores),
+            "bytes": sum(store.bytes for store in stores),
+        },
     }
 
 

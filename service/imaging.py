@@ -1,7 +1,7 @@
 """
 From the bytes of a picture to the tensor the model takes, in four ways.
 
-Each way is a pair of functions, `decode` and `letterbox`, so that the stages can be timed
+Each way is three functions, `decode`, `canvas` and `planes`, so that the stages can be timed
 apart. All of them honour the EXIF orientation and give the same picture within the
 tolerance that tests/test_imaging.py states. The size is checked in the header, before
 anything is decoded.
@@ -73,19 +73,38 @@ class Decoded(NamedTuple):
     frame: Frame
 
 
+class Canvas:
+    """The model's square of pixels, HWC: a thread's own, or a region that another process reads."""
+
+    def __init__(self, size: int, pixels: NDArray[np.uint8] | None = None) -> None:
+        self.pixels = np.empty((size, size, 3), np.uint8) if pixels is None else pixels
+        self.pixels[:] = PAD
+        self.filled = (0, 0, size, size)  # where the last picture lay: the rest is still grey
+
+
 class Buffers:
     """What one thread works in: made once, so that no request pays for fresh pages."""
 
     def __init__(self, size: int) -> None:
-        self.canvas: NDArray[np.uint8] = np.full((size, size, 3), PAD, np.uint8)
+        self.canvas = Canvas(size)
         self.tensor: NDArray[np.float32] = np.empty((1, 3, size, size), np.float32)
-        self.filled = (0, 0, size, size)
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
+    """
+    Bytes to picture, picture to the model's square, and the square to a tensor of floats.
+
+    Whoever sends the square to a server as it is, a quarter of the bytes, leaves the last out.
+    """
+
     decode: Callable[[bytes, int, int], Decoded]
-    letterbox: Callable[[Decoded, Buffers], NDArray[np.float32]]
+    canvas: Callable[[Decoded, Canvas], NDArray[np.uint8]]
+    planes: Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32]]
+
+    def letterbox(self, decoded: Decoded, buffers: Buffers) -> NDArray[np.float32]:
+        """The tensor [1,3,S,S]: RGB, 0..1."""
+        return self.planes(self.canvas(decoded, buffers.canvas), buffers.tensor)
 
 
 def kind(data: bytes) -> str:
@@ -174,16 +193,21 @@ def turn(image: Image.Image) -> int:
     return orientation if orientation in UPRIGHT else 1
 
 
-def letterbox_pillow(decoded: Decoded, buffers: Buffers) -> NDArray[np.float32]:
-    """Antialiased bilinear, then numpy at its plainest: every step makes a new array."""
-    size = buffers.canvas.shape[0]
+def canvas_pillow(decoded: Decoded, canvas: Canvas) -> NDArray[np.uint8]:
+    """Antialiased bilinear, on a new square for each picture."""
+    size = canvas.pixels.shape[0]
     place = decoded.frame
     inner = decoded.pixels.resize(
         (place.inner_width, place.inner_height), Image.Resampling.BILINEAR
     )
-    canvas = Image.new("RGB", (size, size), (PAD, PAD, PAD))
-    canvas.paste(inner, (place.left, place.top))
-    scaled = np.asarray(canvas).astype(np.float32) / 255
+    square = Image.new("RGB", (size, size), (PAD, PAD, PAD))
+    square.paste(inner, (place.left, place.top))
+    return np.asarray(square)
+
+
+def planes_plain(pixels: NDArray[np.uint8], tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+    """numpy at its plainest: every step makes a new array."""
+    scaled = pixels.astype(np.float32) / 255
     return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])
 
 
@@ -197,11 +221,30 @@ def decode_draft(data: bytes, size: int, max_pixels: int) -> Decoded:
     return Decoded(loaded(image, str(image.format), data), orientation, place)
 
 
-def letterbox_draft(decoded: Decoded, buffers: Buffers) -> NDArray[np.float32]:
+def canvas_draft(decoded: Decoded, canvas: Canvas) -> NDArray[np.uint8]:
+    """Resize the picture as it lies in its file, turn it upright while it is small, place it."""
     inner = decoded.pixels.resize(
         stored_inner(decoded.frame, decoded.orientation), Image.Resampling.BILINEAR
     )
-    return fill(np.asarray(inner), decoded, buffers)
+    pixels = np.asarray(inner)
+    if decoded.orientation != 1:
+        pixels = UPRIGHT[decoded.orientation](pixels)
+    place, square = decoded.frame, canvas.pixels
+    here = (place.left, place.top, place.inner_width, place.inner_height)
+    if here != canvas.filled:
+        square[:] = PAD
+        canvas.filled = here
+    square[
+        place.top : place.top + place.inner_height, place.left : place.left + place.inner_width
+    ] = pixels
+    return square
+
+
+def planes_in_place(pixels: NDArray[np.uint8], tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Spread the pixels over the tensor's planes, without an array in between."""
+    for plane, channel in zip(tensor[0], cv2.split(pixels), strict=True):
+        np.multiply(channel, np.float32(1 / 255), out=plane, dtype=np.float32)
+    return tensor
 
 
 def decode_turbo(data: bytes, size: int, max_pixels: int) -> Decoded:
@@ -232,23 +275,6 @@ def reduced(width: int, height: int, inner: tuple[int, int]) -> tuple[int, int]:
     scale = min(width // (HEADROOM * inner[0]), height // (HEADROOM * inner[1]))
     divisor = 8 if scale >= 8 else 4 if scale >= 4 else 2 if scale >= 2 else 1
     return -(-width // divisor), -(-height // divisor)
-
-
-def fill(pixels: NDArray[np.uint8], decoded: Decoded, buffers: Buffers) -> NDArray[np.float32]:
-    """Turn the small picture upright, place it, and spread it over the tensor's planes."""
-    place, canvas = decoded.frame, buffers.canvas
-    if decoded.orientation != 1:
-        pixels = UPRIGHT[decoded.orientation](pixels)
-    here = (place.left, place.top, place.inner_width, place.inner_height)
-    if here != buffers.filled:
-        canvas[:] = PAD
-        buffers.filled = here
-    canvas[
-        place.top : place.top + place.inner_height, place.left : place.left + place.inner_width
-    ] = pixels
-    for plane, channel in zip(buffers.tensor[0], cv2.split(canvas), strict=True):
-        np.multiply(channel, np.float32(1 / 255), out=plane, dtype=np.float32)
-    return buffers.tensor
 
 
 def oriented_frame(width: int, height: int, orientation: int, size: int) -> Frame:
@@ -302,10 +328,10 @@ def tiff_orientation(block: bytes) -> int:
 
 
 PIPELINES = {
-    "pillow": Pipeline(decode_pillow, letterbox_pillow),
-    "pillow_simd": Pipeline(decode_pillow, letterbox_pillow),
-    "pillow_draft": Pipeline(decode_draft, letterbox_draft),
-    "turbo": Pipeline(decode_turbo, letterbox_draft),
+    "pillow": Pipeline(decode_pillow, canvas_pillow, planes_plain),
+    "pillow_simd": Pipeline(decode_pillow, canvas_pillow, planes_plain),
+    "pillow_draft": Pipeline(decode_draft, canvas_draft, planes_in_place),
+    "turbo": Pipeline(decode_turbo, canvas_draft, planes_in_place),
 }
 
 

@@ -39,10 +39,25 @@ STATUS = {
     "request_not_valid": 422,
     "too_many_requests": 429,
     "internal": 500,
+    "triton_failed": 502,
     "not_ready": 503,
+    "triton_unavailable": 503,
+    "triton_overloaded": 503,
+    "model_not_loaded": 503,
+    "triton_timeout": 504,
 }
+# Refusals that pass: the client is told when to come back.
+PASSING = (
+    "too_many_requests",
+    "not_ready",
+    "triton_unavailable",
+    "triton_overloaded",
+    "model_not_loaded",
+    "triton_timeout",
+)
 
 RETRY_AFTER_S = 1
+PREDICTIONS = ("/predict", "/pytorch/predict")
 BODY = "service.body"  # its place in the ASGI scope
 
 log = logging.getLogger("service")
@@ -69,7 +84,7 @@ class Refusal(Exception):
         headers = {}
         if self.code in ("body_too_large", "receive_timeout"):
             headers["connection"] = "close"
-        if self.code == "too_many_requests":
+        if self.code in PASSING:
             headers["retry-after"] = str(RETRY_AFTER_S)
         return headers
 
@@ -106,7 +121,7 @@ class Guard:
             await self.app(scope, receive, send)
         elif declared_bytes(scope) > self.max_bytes:
             await refuse(send, self.too_large())
-        elif not scope["path"].startswith("/predict"):
+        elif not scope["path"].startswith(PREDICTIONS):
             await self.answer(scope, receive, send)
         elif self.admitted >= self.admission:
             await refuse(send, self.too_many())

@@ -15,6 +15,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
@@ -25,31 +26,30 @@ from service.limits import App
 from service.server import configuration, listen
 from service.settings import Settings
 from service.telemetry import Clock
-from service.tracks import Answer, Track, Worker
+from service.tracks import Answer
+from service.worker import Worker
 
 # What the event loop still does after the client has its answer belongs to the request.
 SETTLE_S = 0.002
 
 
 class Counted:
-    """A track, and the CPU time of what it did for requests."""
+    """The stages of track A, and the CPU time of those that ran for requests."""
 
-    def __init__(self, track: Track) -> None:
-        self.name = track.name
-        self.engine = track.engine
-        self.track = track
-        self.stages_ns = 0
+    def __init__(self, stages: Callable[[str, bytes, Clock], Answer]) -> None:
+        self.stages = stages
+        self.spent_ns = 0
 
-    def answer(self, model: str, data: bytes, clock: Clock) -> Answer:
+    def __call__(self, model: str, data: bytes, clock: Clock) -> Answer:
         began = time.thread_time_ns()
-        answer = self.track.answer(model, data, clock)
-        self.stages_ns += time.thread_time_ns() - began
+        answer = self.stages(model, data, clock)
+        self.spent_ns += time.thread_time_ns() - began
         return answer
 
-
-def loop(track: Track, model: str, pictures: list[bytes]) -> None:
-    for picture in pictures:
-        track.answer(model, picture, Clock())
+    def loop(self, model: str, pictures: list[bytes]) -> None:
+        """The same without counting."""
+        for picture in pictures:
+            self.stages(model, picture, Clock())
 
 
 def control(worker: Worker, counted: Counted, pictures: list[bytes]) -> None:
@@ -58,10 +58,10 @@ def control(worker: Worker, counted: Counted, pictures: list[bytes]) -> None:
         if line.startswith("loop"):
             _, model, first, end = line.split()
             some = pictures[int(first) : int(end)]
-            worker.executor.submit(loop, counted.track, model, some).result()
+            worker.slots.executor.submit(counted.loop, model, some).result()
         time.sleep(SETTLE_S)
         cpu_ns = time.process_time_ns() - time.thread_time_ns()
-        print(json.dumps({"cpu_ns": cpu_ns, "stages_ns": counted.stages_ns}), flush=True)
+        print(json.dumps({"cpu_ns": cpu_ns, "stages_ns": counted.spent_ns}), flush=True)
 
 
 def serve(settings: Settings, images: Path) -> None:
@@ -71,7 +71,8 @@ def serve(settings: Settings, images: Path) -> None:
         imaging.prepare(settings.imaging)
         worker = Worker(settings)
         worker.warm_up()
-        worker.tracks["A"] = counted = Counted(worker.tracks["A"])
+        counted = Counted(worker.local.stages)
+        worker.local.stages = counted  # type: ignore[method-assign]
         threading.Thread(target=control, args=(worker, counted, pictures), daemon=True).start()
         return create_app(worker)
 

@@ -1,5 +1,6 @@
 """From the settings to a listening server, or to one line that says why not."""
 
+import dataclasses
 import os
 import signal
 import socket
@@ -11,9 +12,11 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from service import detection, imaging
+from service import detection, imaging, pytorch
 from service.app import READY_FOLDER
 from service.settings import Settings, SettingsError
+
+CONNECT_S = 1.0
 
 # Root's level is for libraries; the setting is for the service's own log and for uvicorn's.
 LOGGING: dict[str, Any] = {
@@ -29,11 +32,15 @@ def serve(settings: Settings) -> None:
     """Listen and answer until SIGTERM or Ctrl-C."""
     name, version = imaging.prepare(settings.imaging)
     check_model()
+    if settings.engine == "pytorch":
+        pytorch.check()
+    settings = with_track(settings)
     listener = listen(settings)
     host, port = listener.getsockname()[:2]
     print(
         f"serve: http://{host}:{port}, preset {settings.preset}, track {settings.track}, "
-        f"workers {settings.workers}, threads {settings.threads}, PIL is {name} {version}",
+        f"Triton {settings.triton_url}, workers {settings.workers}, threads {settings.threads}, "
+        f"PIL is {name} {version}",
         file=sys.stderr,
         flush=True,
     )
@@ -43,6 +50,31 @@ def serve(settings: Settings) -> None:
     with tempfile.TemporaryDirectory(prefix="windtunnel-ready-") as folder, listener:
         os.environ[READY_FOLDER] = folder
         run(settings, listener)
+
+
+def with_track(settings: Settings) -> Settings:
+    """
+    The settings with the default track chosen: B if somebody listens at Triton's address, else A.
+
+    Once, before there are workers, so that all of them answer alike whenever they start.
+    """
+    if settings.track != "auto":
+        return settings
+    track = "B" if is_there(settings.triton_url) else "A"
+    os.environ["SERVICE_TRACK"] = track
+    return dataclasses.replace(settings, track=track)
+
+
+def is_there(address: str) -> bool:
+    """Whether somebody listens; whether it is a Triton that can infer, /readyz tells."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        return False
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def check_model() -> None:

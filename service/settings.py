@@ -14,6 +14,8 @@ from typing import Any
 
 PREFIX = "SERVICE_"
 PRESET_NAMES = ("baseline", "seed", "optimized")
+LOCAL_TRACKS = ("A", "null")
+REMOTE_TRACKS = ("B", "C", "D", "D_streaming", "D_batch")  # those that need Triton
 
 
 class SettingsError(Exception):
@@ -39,7 +41,8 @@ class Settings:
     preset: str = choice(*PRESET_NAMES)
     host: str = text()
     port: int = number(0, 65535)
-    track: str = choice("A", "null")
+    track: str = choice("auto", *LOCAL_TRACKS, *REMOTE_TRACKS)
+    engine: str = choice("onnxruntime", "pytorch")
     json: str = choice("stdlib", "orjson_response", "bytes")
     imaging: str = choice("pillow", "pillow_simd", "pillow_draft", "turbo")
     upload: str = choice("form", "direct")
@@ -59,6 +62,11 @@ class Settings:
     max_pixels: int = number(1, 2**31)
     max_images: int = number(1, 1000)
     receive_timeout_s: float = number(0.1, 3600)
+    triton_url: str = text()
+    triton_timeout_s: float = number(0.1, 3600)
+    clients: str = choice("per_request", "pooled")
+    pool_size: int = number(1, 1024)
+    tensors: str = choice("inline", "shared_memory")
     slow_ms: float = number(0, 10**6)
     log_level: str = choice("debug", "info", "warning", "error")
 
@@ -84,7 +92,8 @@ def preset(name: str, cpus: int) -> dict[str, Any]:
         "preset": name,
         "host": "127.0.0.1",
         "port": 9600,
-        "track": "A",
+        "track": "auto",
+        "engine": "onnxruntime",
         "threads": cpus,
         "engine_threads": 1,
         "graceful_s": 30,
@@ -94,6 +103,9 @@ def preset(name: str, cpus: int) -> dict[str, Any]:
         "max_pixels": 25_000_000,
         "max_images": 16,
         "receive_timeout_s": 30.0,
+        "triton_url": "127.0.0.1:8001",
+        "triton_timeout_s": 10.0,
+        "pool_size": 32,
         "slow_ms": 100.0,
         "log_level": "info",
     }
@@ -107,6 +119,8 @@ BASELINE = {
     "middleware": "decorator",
     "loop": "asyncio",
     "http": "h11",
+    "clients": "per_request",
+    "tensors": "inline",
     "workers": 1,
     "recycle_requests": 0,
     "recycle_jitter": 0,
@@ -122,6 +136,8 @@ def optimized(cpus: int) -> dict[str, Any]:
         "middleware": "asgi",
         "loop": "uvloop",
         "http": "httptools",
+        "clients": "pooled",
+        "tensors": "shared_memory",
         # Inference runs outside of Python's lock, so one process feeds several CPUs; more of them
         # share the connections unevenly, and the P95 is that of the crowded one. From 8 CPUs on,
         # one event loop would be the limit: that is reckoned, not measured.
@@ -141,6 +157,8 @@ def seed(cpus: int) -> dict[str, Any]:
         "middleware": "decorator",
         "loop": "uvloop",
         "http": "httptools",
+        "clients": "pooled",
+        "tensors": "inline",
         "workers": 2 * cpus + 1,
         "recycle_requests": 10_000,
         "recycle_jitter": 1_000,

@@ -35,13 +35,21 @@ class Clock:
     batch: its images go through the stages side by side, each with a clock of its own.
     """
 
-    __slots__ = ("queued_ns", "serialize_from_ns", "spent_ns", "started_ns", "track")
+    __slots__ = (
+        "queued_ns",
+        "serialize_from_ns",
+        "spent_ns",
+        "started_ns",
+        "traceparent",
+        "track",
+    )
 
-    def __init__(self, queued_ns: int = 0) -> None:
+    def __init__(self, traceparent: str = "") -> None:
         self.started_ns = perf_counter_ns()
-        self.queued_ns = queued_ns  # when the body was complete and the job handed over
+        self.queued_ns = 0  # when a job was handed over to the threads
         self.serialize_from_ns = 0  # when the answer was there, but not yet as bytes
         self.track = ""  # which one answered, if any
+        self.traceparent = traceparent  # the caller's, to be passed on to Triton
         self.spent_ns: dict[str, int] = {}
 
     @contextmanager
@@ -58,12 +66,15 @@ class Clock:
         self.spent_ns[name] = self.spent_ns.get(name, 0) + nanoseconds
 
     def received(self) -> None:
-        """The body is complete; what follows is waiting for a thread."""
+        """The body is complete."""
+        self.add("receive", perf_counter_ns() - self.started_ns)
+
+    def queued(self) -> None:
+        """A job has been handed over; what follows is waiting for a thread."""
         self.queued_ns = perf_counter_ns()
-        self.add("receive", self.queued_ns - self.started_ns)
 
     def taken(self) -> None:
-        """A thread has begun to work on the request."""
+        """A thread has begun to work on the job."""
         self.add("queue", perf_counter_ns() - self.queued_ns)
 
     def answered(self) -> None:

@@ -11,6 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.triton.served import Served
+from benchmarks.triton.server import Ports, Server
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -65,7 +68,8 @@ def service_program(settings: dict[str, str]) -> list[str]:
 
 def service_environment(settings: dict[str, str]) -> dict[str, str]:
     others = {k: v for k, v in os.environ.items() if not k.startswith("SERVICE_")}
-    return others | {"SERVICE_PORT": "0"} | settings
+    # A Triton that happens to run on this machine is no part of a test that does not ask for one.
+    return others | {"SERVICE_PORT": "0", "SERVICE_TRITON_URL": "none"} | settings
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> str:
@@ -84,6 +88,43 @@ def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 @pytest.fixture(scope="session")
+def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The real Triton with every model and track, as `windtunnel triton` starts it."""
+    log = tmp_path_factory.mktemp("triton") / "log"
+    yield from running(Server(Served(), log, ports=Ports.free()))
+
+
+def running(server: Server) -> Iterator[Server]:
+    """A Triton from its first right answer to its end, where its environment has been made."""
+    if not (ROOT / ".venv-triton/.stamp").exists():
+        reason = "Triton's environment has not been made here: run `make setup-triton`"
+        if os.environ.get("CI"):
+            pytest.fail(f"{reason}; CI may not leave its tests out")
+        pytest.skip(reason)
+    try:
+        server.start()
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+def launched(log: Path, **settings: str) -> tuple[Service, "subprocess.Popen[bytes]"]:
+    """A service with these settings (`SERVICE_` left out), when it is ready."""
+    variables = {f"SERVICE_{name}": value for name, value in settings.items()}
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            service_program(variables), env=service_environment(variables), cwd=ROOT, stderr=sink
+        )
+    try:
+        return Service(wait_until_ready(process, log), process.pid, log), process
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
+@pytest.fixture(scope="session")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
     """Start a service with these settings (`SERVICE_` left out), or give the one that has them."""
     # In the order of their last use.
@@ -99,21 +140,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
         if key in alive:
             alive[key] = alive.pop(key)
         else:
-            log = tmp_path_factory.mktemp("service") / "log"
-            variables = {f"SERVICE_{name}": value for name, value in settings.items()}
-            with log.open("wb") as sink:
-                process = subprocess.Popen(
-                    service_program(variables),
-                    env=service_environment(variables),
-                    cwd=ROOT,
-                    stderr=sink,
-                )
-            try:
-                alive[key] = Service(wait_until_ready(process, log), process.pid, log), process
-            except BaseException:
-                process.kill()
-                process.wait()
-                raise
+            alive[key] = launched(tmp_path_factory.mktemp("service") / "log", **settings)
             if len(alive) > MAX_SERVICES:
                 stop_oldest()
         return alive[key][0]

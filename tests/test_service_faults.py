@@ -15,8 +15,10 @@ import uvicorn
 from service.app import create_app
 from service.limits import Refusal
 from service.settings import read
+from service.slots import Slots
 from service.telemetry import Clock
-from service.tracks import Answer, Worker
+from service.tracks import Answer
+from service.worker import Worker
 
 JPEG = {"content-type": "image/jpeg"}
 
@@ -25,19 +27,26 @@ class Faulty:
     """A track with a fault in it, or with a complaint about every picture."""
 
     name = "A"
-    engine = "none"
 
     def __init__(self, error: type[Exception], *said: str) -> None:
+        self.slots = Slots(2)
         self.error = error
         self.said = said
 
-    def answer(self, model: str, data: bytes, clock: Clock) -> Answer:
+    def engine(self, model: str) -> str:
+        return "none"
+
+    async def answer(self, model: str, data: bytes, clock: Clock) -> Answer:
+        return await self.slots.run(clock, self.stages)
+
+    def stages(self) -> Answer:
         raise self.error(*self.said)
 
 
 @contextmanager
 def served(track: Faulty, **settings: str) -> Iterator[httpx.Client]:
     """The application with this track, behind a real server in this process."""
+    settings |= {"TRACK": "A", "TRITON_URL": "none"}
     worker = Worker(read({f"SERVICE_{name}": value for name, value in settings.items()}))
     worker.tracks["A"] = track
     config = uvicorn.Config(create_app(worker), log_config=None, ws="none", lifespan="on")

@@ -81,6 +81,8 @@ def environment(preset: str) -> dict[str, str]:
     return others | {
         "SERVICE_PRESET": preset,
         "SERVICE_PORT": "0",
+        "SERVICE_TRACK": "A",
+        "SERVICE_TRITON_URL": "none",
         "SERVICE_WORKERS": "1",
         "SERVICE_RECYCLE_REQUESTS": "0",
         "SERVICE_LOG_LEVEL": "error",
