@@ -16,13 +16,17 @@ from typing import Any
 from benchmarks import fields
 from benchmarks.fields import CampaignError
 from benchmarks.record import Visit, clients_level, rate_level
+from benchmarks.triton import served
+from benchmarks.triton.served import Served
 
 PRESETS = ("baseline", "seed", "optimized")
 MODELS = ("nano", "small", "medium")
-TRACKS = ("A", "null")
+LOCAL_TRACKS = ("A", "null")
+TRACKS = (*LOCAL_TRACKS, *served.TRACKS)
 BODIES = ("multipart", "raw")
 RESTARTS = ("block", "cell")
 GENERATORS = ("triton_bench", "locust")
+TRITON_URL = "SERVICE_TRITON_URL"
 VARIANT_KEYS = ("preset", "url")
 # The runner chooses where a service listens; two copies of one variant must not collide.
 CHOSEN_BY_RUNNER = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PRESET")
@@ -30,12 +34,17 @@ CHOSEN_BY_RUNNER = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PRESET")
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A named set of service settings, or the URL of a service that is already running."""
+    """
+    A named set of service settings, or the URL of a service that is already running.
+
+    `triton` is what its Triton does otherwise than the repository says: TRITON_* settings.
+    """
 
     name: str
     preset: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
     url: str | None = None
+    triton: dict[str, float] = field(default_factory=dict)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -48,7 +57,7 @@ class Variant:
         if self.url:
             return {"url": self.url}
         preset = {"preset": self.preset} if self.preset else {}
-        return {**preset, "settings": dict(self.settings)}
+        return {**preset, "settings": {**self.settings, **self.triton}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,17 @@ class Campaign:
     margin: float = 0.05
     restart: str = "block"
     seed: int | None = None
+
+    def track_of(self, variant: Variant) -> str:
+        """The track that a variant is asked for: its own, or the campaign's."""
+        return variant.settings.get("SERVICE_TRACK", self.track)
+
+    def served_to(self, variant: Variant) -> Served | None:
+        """What a Triton has to serve for a variant; None if it needs none, or brings its own."""
+        track = self.track_of(variant)
+        if variant.url or track in LOCAL_TRACKS or TRITON_URL in variant.settings:
+            return None
+        return served.with_settings(Served((self.model,), (track,)), variant.triton)
 
     @property
     def longest_s(self) -> float:
@@ -197,7 +217,23 @@ def accept(where: str, values: dict[str, Any]) -> Campaign:
         raise CampaignError(
             fields.unknown(where, "reference", reference, list(checked["variants"]))
         )
-    return Campaign(**checked)
+    campaign = Campaign(**checked)
+    for variant in campaign.variants.values():
+        _check_triton(f"{where}: variants.{variant.name}", campaign, variant)
+    return campaign
+
+
+def _check_triton(where: str, campaign: Campaign, variant: Variant) -> None:
+    """A track that exists, and settings of a Triton only for a variant that has one of ours."""
+    track = campaign.track_of(variant)
+    if track not in TRACKS:
+        raise CampaignError(fields.unknown(where, "SERVICE_TRACK", track, TRACKS))
+    if variant.triton and campaign.served_to(variant) is None:
+        raise CampaignError(
+            f"{where}: {', '.join(variant.triton)} with track {track}; expected a track that"
+            f" Triton serves ({', '.join(served.TRACKS)}) and no {TRITON_URL}; delete the line, or"
+            " set SERVICE_TRACK"
+        )
 
 
 def _variants(where: str, value: Any) -> dict[str, Variant]:
@@ -212,29 +248,32 @@ def _variants(where: str, value: Any) -> dict[str, Variant]:
 def _variant(where: str, name: str, table: Any) -> Variant:
     if not isinstance(table, dict):
         raise fields.wrong(where, table, f"a table [variants.{name}]")
-    settings = {}
+    settings: dict[str, str] = {}
+    triton: dict[str, float] = {}
     for key, value in table.items():
         if key in CHOSEN_BY_RUNNER:
             hint = "use preset = .." if key == "SERVICE_PRESET" else "the runner finds a free port"
             raise CampaignError(f"{where}: {key} cannot be set here; {hint}; delete the line")
         if key.startswith("SERVICE_"):
             settings[key] = _setting(f"{where}.{key}", value)
+        elif key in served.SETTINGS:
+            low, high = served.SETTINGS[key]
+            triton[key] = fields.Number(type(low), low, high)(f"{where}.{key}", value)
         elif key not in VARIANT_KEYS:
-            raise CampaignError(
-                fields.unknown(where, "key", key, (*VARIANT_KEYS, "SERVICE_<setting>"))
-            )
+            known = (*VARIANT_KEYS, *served.SETTINGS, "SERVICE_<setting>")
+            raise CampaignError(fields.unknown(where, "key", key, known))
     preset = (
         fields.Choice(*PRESETS)(f"{where}.preset", table["preset"]) if "preset" in table else None
     )
     url = fields.url(f"{where}.url", table["url"]) if "url" in table else None
-    if url and (preset or settings):
+    if url and (preset or settings or triton):
         raise CampaignError(
             f"{where}: a url together with settings; expected one or the other;"
             " a service that is already running keeps the settings it was started with"
         )
-    if not (url or preset or settings):
+    if not (url or preset or settings or triton):
         raise CampaignError(f"{where}: empty; expected preset, url or SERVICE_*; add one")
-    return Variant(name, preset, settings, url)
+    return Variant(name, preset, settings, url, triton)
 
 
 def _setting(where: str, value: Any) -> str:

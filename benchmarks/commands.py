@@ -1,5 +1,5 @@
 """
-The command `windtunnel run`.
+The commands `windtunnel run` and `windtunnel triton`.
 """
 
 import secrets
@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import campaign as campaigns
-from benchmarks import fields, generator, machine, plan, resume
+from benchmarks import environments, fields, generator, machine, plan, resume
 from benchmarks import run as runs
 from benchmarks.campaign import Campaign
 from benchmarks.environments import ROOT
@@ -22,6 +22,9 @@ from benchmarks.plan import Prepared
 from benchmarks.progress import Display
 from benchmarks.record import RESULTS, Record, shown
 from benchmarks.recorder import Recorder, now
+from benchmarks.triton import served
+from benchmarks.triton.server import Ports, Server
+from benchmarks.triton.supervise import supervise
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -229,3 +232,79 @@ def _command(name: str, kept: Record) -> str:
 
 def _say(text: str) -> None:
     print(text, flush=True)
+
+
+TRITON_EXAMPLES = """
+[bold]Examples[/bold]
+
+windtunnel triton                                   (everything; then, elsewhere: windtunnel serve)
+
+windtunnel triton --models nano --tracks B,C
+
+windtunnel triton --models small --tracks D --queue-delay-ms 5 --max-batch 16
+"""
+
+
+@app.command(epilog=TRITON_EXAMPLES)
+def triton(
+    models: Annotated[str, typer.Option(help="nano, small, medium, with commas.")] = served.ALL,
+    tracks: Annotated[
+        str, typer.Option(help="B, C, D, D_streaming, D_batch, with commas.")
+    ] = served.ALL,
+    grpc_port: Annotated[int, typer.Option(min=1, max=65535)] = 8001,
+    http_port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    metrics_port: Annotated[int, typer.Option(min=1, max=65535)] = 8002,
+    queue_delay_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="How long a detector waits for a batch to fill (default: the repository's).",
+            show_default=False,
+        ),
+    ] = None,
+    max_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="The largest batch of a detector (default: the repository's).",
+            show_default=False,
+        ),
+    ] = None,
+    max_queue: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Requests that may wait for a detector; more are refused (default: 1024).",
+            show_default=False,
+        ),
+    ] = None,
+    instances: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of each detector (default: 2).", show_default=False),
+    ] = None,
+    log: Annotated[Path, typer.Option(help="Where the server writes.")] = ROOT
+    / ".tools/triton/server.log",
+) -> None:
+    """
+    Serve the detectors by the real Triton Inference Server, on this machine's CPU and loopback.
+
+    The server is NVIDIA's, from the wheel nvidia-pytriton; its backends are Python code of ours
+    (ONNX Runtime), so its times are not those of TensorRT or of NVIDIA's ONNX Runtime backend.
+    It is ready when every model has found the cat in a picture, is started again when it or one
+    of its Python stubs dies, and leaves nothing behind when it is stopped.
+    """
+    wanted = served.Served(
+        served.parse("--models", models, served.MODELS),
+        served.parse("--tracks", tracks, served.TRACKS),
+        queue_delay_ms,
+        max_batch,
+        max_queue,
+        instances,
+    )
+    environments.make("triton", ROOT, _say)
+    _say(f"triton: starting, {wanted}; its log is {shown(log)}")
+    server = Server(wanted, log, ports=Ports(grpc_port, http_port, metrics_port))
+    try:
+        supervise(server, _say)
+    except KeyboardInterrupt:
+        _say("triton: stopped")

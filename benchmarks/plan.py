@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import environments, machine, probe
-from benchmarks.campaign import Campaign, Variant
+from benchmarks.campaign import TRITON_URL, Campaign, Variant
 from benchmarks.environments import ROOT, UnavailableError
 from benchmarks.processes import RunError
 from benchmarks.record import Visit
@@ -84,8 +84,12 @@ def prepare(
     }
     left_out: dict[str, str] = {}
     for name, environment in chosen.items():
+        needed = [environment]
+        if campaign.served_to(campaign.variants[name]):
+            needed.append("triton")
         try:
-            environments.make(environment, home, say)
+            for each in needed:
+                environments.make(each, home, say)
         except UnavailableError as error:
             if not skip_unavailable:
                 raise
@@ -100,6 +104,19 @@ def prepare(
 def _ours(campaign: Campaign) -> list[tuple[str, Variant]]:
     """The variants that we start."""
     return [(name, variant) for name, variant in campaign.variants.items() if not variant.url]
+
+
+def environ(campaign: Campaign, variant: Variant, checkout: Path) -> dict[str, str]:
+    """
+    The SERVICE_* variables that a variant's service is started with.
+
+    Its default track is what it is asked for, so that it is ready when that is; and a Triton that
+    happens to run on this machine is none of its business. A service of a checkout that knows no
+    such settings is not told of them.
+    """
+    known = environments.effective_settings(variant, checkout)
+    ours = {"SERVICE_TRACK": campaign.track_of(variant), TRITON_URL: "none"}
+    return {**{k: v for k, v in ours.items() if TRITON_URL in known}, **variant.environ}
 
 
 def _check_reference(campaign: Campaign, left_out: dict[str, str]) -> None:

@@ -43,6 +43,10 @@ class Target(Protocol):
     def url(self) -> str: ...
     @property
     def pid(self) -> int | None: ...
+    @property
+    def pids(self) -> tuple[int, ...]: ...  # of the service, and of the Triton that it uses
+    @property
+    def statistics(self) -> tuple[str, str] | None: ...  # where that Triton has them
     def start(self) -> None: ...
     def wait_ready(self) -> None: ...
     def check(self) -> None: ...
@@ -60,15 +64,17 @@ class Request:
     timeout_s: float
 
 
-def predict_path(campaign: Campaign) -> str:
+def predict_path(campaign: Campaign, variant: Variant) -> str:
     """Where a service of ours answers what the campaign asks."""
-    return f"/predict/{campaign.model}?track={campaign.track}"
+    return f"/predict/{campaign.model}?track={campaign.track_of(variant)}"
 
 
 class Address:
     """A variant that others run."""
 
     pid = None
+    pids: tuple[int, ...] = ()
+    statistics: tuple[str, str] | None = None
 
     def __init__(self, variant: Variant, request: Request) -> None:
         self.name = variant.name
@@ -101,7 +107,7 @@ class Service:
 
     def __init__(
         self,
-        variant: Variant,
+        name: str,
         command: Command,
         request: Request,
         path: str,
@@ -110,7 +116,7 @@ class Service:
         environment: str = "default",
         ports: Callable[[], int] = free_port,
     ) -> None:
-        self.name = variant.name
+        self.name = name
         self._command, self._request, self._path = command, request, path
         self._log, self._environment, self._ports = log, environment, ports
         self._process: Process | None = None
@@ -122,6 +128,16 @@ class Service:
     def pid(self) -> int | None:
         """The pid of the service's main process."""
         return self._process.pid if self._process else None
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Of all whose CPU time counts as this variant's."""
+        return (self._process.pid,) if self._process else ()
+
+    @property
+    def statistics(self) -> tuple[str, str] | None:
+        """Where the Triton that it uses has its statistics; it uses none."""
+        return None
 
     @property
     def address(self) -> str:
@@ -225,11 +241,11 @@ class Service:
 
 
 def service_command(
-    variant: Variant, python: Path, root: Path, cpus: tuple[int, ...] | None
+    environ: dict[str, str], python: Path, root: Path, cpus: tuple[int, ...] | None
 ) -> Command:
     """How a variant's service is started."""
     program = (str(python), "-m", "service", "serve")
-    return Command(program, root, runner_environment(**variant.environ), cpus)
+    return Command(program, root, runner_environment(**environ), cpus)
 
 
 def check_answer(name: str, url: str, request: Request) -> None:

@@ -9,6 +9,9 @@ still found. Commands on standard input: T asks the program to stop (SIGTERM), K
 
     python -I -S warden.py <cpu,cpu,...|-> <program> [argument ...]
 
+WINDTUNNEL_SHM_PREFIX names shared memory of the program that a kill would leave behind; it is
+removed after the program's end.
+
 It answers with the program's pid, then ends with the program's exit status (128 + n for signal n).
 """
 
@@ -39,6 +42,7 @@ def main(cpus: str, program: list[str]) -> int:
     os.write(CONTROL, f"{child}\n".encode())
     status = watch(child, waker)
     kill_all(child)
+    remove_shared_memory(os.environ.get("WINDTUNNEL_SHM_PREFIX", ""))
     code = 128 + signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
@@ -102,6 +106,13 @@ def kill_all(child: int) -> None:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             os.waitpid(-1, 0)
+
+
+def remove_shared_memory(prefix: str) -> None:
+    """What the program and its children shared, when none of them is left."""
+    for region in Path("/dev/shm").glob(f"{prefix}*") if prefix else ():
+        with suppress(OSError):
+            region.unlink()
 
 
 def children() -> list[int]:

@@ -29,10 +29,10 @@ def started() -> Iterator[list[Service]]:
 
 def tiny(tmp_path: Path, behaviour: str = "bytes", ports: Iterator[int] | None = None) -> Service:
     variant = Variant("mine", settings={"SERVICE_JSON": behaviour})
-    command = service_command(variant, Path(sys.executable), CHECKOUT, None)
+    command = service_command(variant.environ, Path(sys.executable), CHECKOUT, None)
     log = tmp_path / "logs/mine.txt"
     pick = (lambda: next(ports)) if ports else free_port
-    return Service(variant, command, REQUEST, "/predict/nano?track=A", log, ports=pick)
+    return Service(variant.name, command, REQUEST, "/predict/nano?track=A", log, ports=pick)
 
 
 def health(service: Service) -> dict[str, str]:
