@@ -26,9 +26,10 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
 
 .PHONY: demo
-demo: system setup build ## a real campaign of about five minutes, and what it says
-	$(BIN)/windtunnel run --skip-unavailable benchmarks/campaigns/demo.toml benchmarks/campaigns/demo_api.toml
+demo: system setup build ## real campaigns of about five minutes, and what they say
+	$(BIN)/windtunnel run --skip-unavailable benchmarks/campaigns/demo.toml benchmarks/campaigns/demo_api.toml benchmarks/campaigns/demo_tracks.toml
 	$(BIN)/windtunnel compare benchmarks/results/demo_api
+	$(BIN)/windtunnel compare benchmarks/results/demo_tracks
 	$(BIN)/windtunnel compare benchmarks/results/demo
 
 .PHONY: test
@@ -46,10 +47,11 @@ lint: setup go ## formats, types and static checks
 	cd $(GENERATOR) && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go tool staticcheck ./...
 
 .PHONY: bench
-bench: system setup build setup-simd ## the instrument's accuracy and memory, and the service's own cost
+bench: system setup build setup-simd setup-triton ## the instrument's accuracy and memory, and the service's own cost
 	$(BIN)/python -m benchmarks.components.accuracy
 	cd $(GENERATOR) && go test ./report -run '^$$' -bench Hour -benchtime 1x
 	$(BIN)/python -m benchmarks.components.overhead
+	$(BIN)/python -m benchmarks.components.triton
 
 .PHONY: peers
 peers: setup build ## triton_bench beside wrk, hey, vegeta, bombardier, fortio, k6 and oha (20 minutes; ARGS=--quick: 5)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median, median_high
 from typing import Any
 
+from analysis.batching import Use
 from analysis.compare import Value
 from analysis.frames import Repeat
 from analysis.latency import Percentile, min_count, percentile
@@ -33,6 +34,7 @@ class Visited:
     service_percentiles: dict[str, Percentile]
     trend: Trend | None
     facts: dict[str, Any]
+    triton: dict[str, Use]
 
     def value(self, measure: str) -> Value | None:
         if measure == THROUGHPUT:
@@ -89,6 +91,7 @@ def reduce(repeat: Repeat, percentiles: Iterable[float]) -> Visited:
         service_percentiles={percentile_key(q): percentile(service, q, censored) for q in wanted},
         trend=trend(response, censored, repeat.due_s, repeat.window_s),
         facts=repeat.facts,
+        triton=repeat.triton,
     )
 
 

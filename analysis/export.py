@@ -2,15 +2,18 @@
 A comparison as JSON, with everything that the other formats leave out. README.md has the schema.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
+from analysis import triton
 from analysis.cells import Cell, Visited
 from analysis.compare import Ratio
 from analysis.comparison import Comparison
 from analysis.matrix import Difference
 from analysis.summary import sentences, undecided
+from analysis.triton import CellUse
 from analysis.words import load_of
 
 FORMAT = 1
@@ -40,6 +43,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
             "cells": [_cell(cell, plan.measures) for cell in matrix.cells.values()],
             "differences": [_difference(d) for d in matrix.differences],
             "aa_differences": [_difference(d) for d in matrix.aa],
+            "triton": [_triton(found) for found in triton.cells(comparison)],
             "summary": sentences(comparison),
             "undecided": list(undecided(comparison)),
         }.items()
@@ -103,6 +107,32 @@ def _difference(d: Difference) -> dict[str, Any]:
         "adjusted_p": d.adjusted_p,
         "repeats_needed": d.repeats_needed,
     }
+
+
+def _triton(found: CellUse) -> dict[str, Any]:
+    return {
+        "variant": found.variant,
+        "level": found.level,
+        "model": found.model,
+        "ensemble": found.ensemble,
+        "median": {measure: found.median(measure) for measure in triton.MEASURES},
+        "batch_sizes": _shares(found.batch_sizes),
+        "repeats": [
+            {
+                "repeat": repeat,
+                "executions": use.executions,
+                "inferences": use.inferences,
+                **{measure: getattr(use, measure) for measure in triton.MEASURES},
+                "batch_sizes": _shares(use.batch_sizes),
+            }
+            for repeat, use in found.repeats.items()
+        ],
+    }
+
+
+def _shares(sizes: Mapping[int, float]) -> dict[str, float]:
+    """A key of JSON is a text."""
+    return {str(size): share for size, share in sizes.items()}
 
 
 def _ratio(ratio: Ratio | None) -> dict[str, Any] | None:

@@ -7,14 +7,18 @@ that failed fast has no latency to speak of; it counts as an error, never as a f
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import batching
+from analysis.batching import Use
 from analysis.latency import AnalysisError
+from benchmarks import metrics
 from benchmarks.record import Record, Visit
+from benchmarks.triton.statistics import STATISTICS
 from loadtests import samples
 
 MS = 1e6  # nanoseconds
@@ -36,6 +40,7 @@ class Repeat:
     throughput_rps: float
     send_lag_p99_ms: float
     facts: dict[str, Any]  # cell.json
+    triton: dict[str, Use] = field(default_factory=dict)  # by model; none if none was recorded
 
     @property
     def issued(self) -> int:
@@ -83,7 +88,21 @@ def read(record: Record, visit: Visit) -> Repeat:
         throughput_rps=float(np.count_nonzero(completed)) / window_s,
         send_lag_p99_ms=_send_lag_p99_ms((sent - due)[measured & outcomes["ok"]]),
         facts=record.facts(visit),
+        triton=_triton(record, visit, data.window),
     )
+
+
+def _triton(record: Record, visit: Visit, window: samples.Window) -> dict[str, Use]:
+    """What its models did in the window, which is on another clock than the readings."""
+    path = record.metrics(visit)
+    if path is None:
+        return {}
+    table = metrics.of_source(metrics.read(path), STATISTICS)
+    columns = [table[name].to_pylist() for name in ("at_unix_ns", "series", "labels", "value")]
+    found = batching.counters(zip(*columns, strict=True))
+    zero = window.start_unix_ns
+    start_ns, end_ns = zero + window.measure_start_ns, zero + window.measure_end_ns
+    return batching.uses(found, start_ns, end_ns, batching.ensembles(record.run, visit.variant))
 
 
 def _outcomes(table: Any) -> dict[str, NDArray[np.bool_]]:

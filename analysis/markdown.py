@@ -4,6 +4,7 @@ A comparison for a README or a pull request: doubts, the answer, one table, and 
 
 from collections.abc import Iterator, Sequence
 
+from analysis import triton
 from analysis.cells import Cell
 from analysis.comparison import Comparison
 from analysis.matrix import Difference
@@ -32,6 +33,7 @@ def text(comparison: Comparison) -> str:
         "\n".join(f"- {escape(line)}" for line in sentences(comparison)),
         _overview(comparison),
         escape(legend(comparison)),
+        *_triton(comparison),
         *_undecided(comparison),
         _details(comparison),
         f"Record: `{plain(record.path).replace('`', '')}`",
@@ -94,6 +96,17 @@ def _verdict(cell: Cell, comparison: Comparison) -> list[str]:
 def _ratio(d: Difference) -> str:
     assert d.ratio is not None
     return f"{ratio_point(d.ratio)} {ratio_interval(d.ratio)}".replace(">", "&gt;")
+
+
+def _triton(comparison: Comparison) -> Iterator[str]:
+    """One row for each level, variant and Triton model, in records that have it."""
+    rows = [[escape(cell) for cell in row] for row in triton.rows(comparison)]
+    if rows:
+        engines = triton.engines(comparison)
+        yield f"**Triton**{f' ({escape(engines)})' if engines else ''}"
+        aligned = "l" * triton.NAMES + "r" * (len(triton.HEAD) - triton.NAMES)
+        yield _table(triton.HEAD, aligned, rows)
+        yield triton.LEGEND
 
 
 def _undecided(comparison: Comparison) -> Iterator[str]:

@@ -4,6 +4,7 @@ The answer in sentences: one for each variant, and what could not be decided.
 
 from collections.abc import Iterator, Sequence
 
+from analysis import triton
 from analysis.cells import NO_ANSWER
 from analysis.compare import (
     BOTH_GIVEN_UP,
@@ -42,8 +43,10 @@ REMEDIES = {
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """One for each variant, at the highest percentile up to P95 that every cell of it has."""
-    return [_sentence(comparison, variant) for variant in comparison.plan.judged]
+    """One for each variant, at the highest percentile up to P95 that every cell of it has; then
+    what Triton was configured for and did not do."""
+    verdicts = [_sentence(comparison, variant) for variant in comparison.plan.judged]
+    return [*verdicts, *triton.never_batched(comparison)]
 
 
 def _sentence(comparison: Comparison, variant: str) -> str:

@@ -6,7 +6,6 @@ they are printed as text and never as markup.
 """
 
 from collections.abc import Iterator
-from math import inf, log
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -14,10 +13,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from analysis import triton
 from analysis.checks import Doubt
-from analysis.compare import Bound, Ratio, Verdict
+from analysis.compare import Verdict
 from analysis.comparison import Comparison
 from analysis.matrix import Difference
+from analysis.picture import picture, reach_of, scale
 from analysis.summary import sentences, undecided
 from analysis.words import (
     cells_phrase,
@@ -31,7 +32,7 @@ from analysis.words import (
     ratio_interval,
     ratio_point,
 )
-from benchmarks.record import level_title
+from benchmarks.record import Record, level_title
 
 STYLES = {
     Verdict.FASTER: "bold green",
@@ -39,7 +40,6 @@ STYLES = {
     Verdict.SAME: "bold",
     Verdict.UNRESOLVED: "yellow",
 }
-PICTURE_WIDTH = 21  # odd, so that the ratio 1 has a column
 WIDE = 96  # from here on, each difference has its picture
 
 
@@ -60,6 +60,8 @@ def _show(comparison: Comparison, console: Console) -> None:
     for level in comparison.plan.levels:
         if comparison.matrix.level(level):
             console.print(_level(comparison, level, console.width))
+    if rows := triton.rows(comparison):
+        console.print(_triton(rows, triton.engines(comparison)))
     console.print(_answer(comparison))
     # Not wrapped: a path is there to be copied.
     console.print(Text(f"record: {plain(comparison.record.path)}"), soft_wrap=True)
@@ -78,9 +80,7 @@ def _heading(comparison: Comparison) -> RenderableType:
 def setting(comparison: Comparison) -> str:
     """`demo, nano, track A: 3 repeats of 5 s at each of 3 levels, complete, commit 1a2b3c4`."""
     record, campaign = comparison.record, comparison.record.campaign
-    model, track = campaign.get("model"), campaign.get("track")
-    without = " (no inference)" if track == "null" else ""
-    what = [record.name, model, f"track {track}{without}" if track else None]
+    what = [record.name, campaign.get("model"), _tracks(record)]
     repeats = f"{record.repeats} repeat{'s' if record.repeats != 1 else ''}"
     if campaign.get("duration_s"):
         repeats += f" of {campaign['duration_s']:g} s"
@@ -88,6 +88,14 @@ def setting(comparison: Comparison) -> str:
     sha = (record.run.get("commit") or {}).get("sha")
     facts = [repeats, record.status, f"commit {sha[:7]}" if sha else None]
     return plain(f"{', '.join(filter(None, what))}: {', '.join(filter(None, facts))}")
+
+
+def _tracks(record: Record) -> str | None:
+    """The tracks of the variants that were started; null infers nothing."""
+    names = record.tracks
+    if names == ["null"]:
+        return "track null (no inference)"
+    return f"track{'s' if len(names) > 1 else ''} {', '.join(names)}" if names else None
 
 
 def _doubts(comparison: Comparison) -> RenderableType:
@@ -145,7 +153,7 @@ def _level(comparison: Comparison, level: str, width: int) -> RenderableType:
 def _values(comparison: Comparison, level: str) -> Table:
     """The median over repeats of each measure."""
     plan = comparison.plan
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table = _table()
     table.add_column("median of repeats", overflow="fold", min_width=17)
     for measure in plan.measures:
         table.add_column(measure_header(measure), justify="right", no_wrap=True)
@@ -154,6 +162,30 @@ def _values(comparison: Comparison, level: str) -> Table:
         values = [measured(cell.value(measure), measure) for measure in plan.measures]
         table.add_row(Text(plain(cell.variant)), *values, role(cell.variant, comparison))
     return table
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+
+
+def _triton(rows: list[list[str]], engines: str) -> RenderableType:
+    """One row for each level, variant and Triton model; a level and a variant are named once."""
+    title = Text("Triton", style="bold")
+    title.append(f"   {engines}" if engines else "", style="dim")
+    table = _table()
+    for name in triton.HEAD[: triton.NAMES]:
+        table.add_column(name, overflow="fold")
+    for name in triton.HEAD[triton.NAMES :]:
+        # On two lines, to leave the room to the names.
+        table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
+    previous = ["", ""]
+    for level, variant, *rest in rows:
+        named = [level, variant]
+        if level == previous[0]:
+            named = ["", "" if variant == previous[1] else variant]
+        table.add_row(*(Text(plain(cell)) for cell in (*named, *rest)))
+        previous = [level, variant]
+    return Group(title, Text(triton.LEGEND, style="dim"), table, Text())
 
 
 def role(variant: str, comparison: Comparison) -> str:
@@ -170,15 +202,15 @@ def shown(comparison: Comparison, level: str) -> Iterator[Difference]:
 
 
 def _differences(differences: list[Difference], comparison: Comparison, *, wide: bool) -> Table:
-    reach = _reach(comparison)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    reach = reach_of(comparison.matrix.differences)
+    table = _table()
     table.add_column(f"against {plain(comparison.plan.reference)}", overflow="fold", min_width=17)
     table.add_column("")
     for name in ("ratio", "95 % interval", "noise floor"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     if wide:
-        table.add_column(_scale(reach), no_wrap=True)
+        table.add_column(scale(reach), no_wrap=True)
     previous = ""
     for d in differences:
         assert d.ratio is not None
@@ -194,46 +226,6 @@ def _differences(differences: list[Difference], comparison: Comparison, *, wide:
             *([picture(d.ratio, d.floor, reach)] if wide else []),
         )
     return table
-
-
-def _reach(comparison: Comparison) -> float:
-    """The ratio at the right edge of every picture of a run, so that pictures compare."""
-    exact = [
-        d.ratio.point
-        for d in comparison.matrix.differences
-        if d.ratio and d.ratio.bound is Bound.EXACT
-    ]
-    largest = max((max(point, 1 / point) for point in exact), default=1.0)
-    return next((edge for edge in (1.25, 1.5, 2.0, 4.0) if largest < edge), 10.0)
-
-
-def _scale(reach: float) -> str:
-    low, high = f"{1 / reach:.2g}", f"{reach:.3g}"
-    half = PICTURE_WIDTH // 2
-    return f"{low:<{half}}1{high:>{half}}"
-
-
-def picture(ratio: Ratio, floor: float | None, reach: float) -> Text:
-    """`..-o-.|....` on a logarithmic scale: `o` in its interval, `|` is 1, dots the noise floor."""
-    half = PICTURE_WIDTH // 2
-
-    def column(value: float) -> int:
-        place = log(value) / log(reach) * half if 0 < value < inf else value - 1
-        return half + round(max(-half - 1.0, min(half + 1.0, place)))
-
-    line = [" "] * PICTURE_WIDTH
-    if floor is not None:
-        dots = range(max(0, column(1 / (1 + floor))), min(2 * half, column(1 + floor)) + 1)
-        line = ["." if place in dots else " " for place in range(PICTURE_WIDTH)]
-    low, high = column(ratio.low), column(ratio.high)
-    for place in range(max(0, low), min(2 * half, high) + 1):
-        line[place] = "-"
-    line[half] = "|"
-    if 0 <= (point := column(ratio.point)) <= 2 * half:
-        line[point] = "o"
-    line[0] = "<" if low < 0 else line[0]
-    line[-1] = ">" if high > 2 * half else line[-1]
-    return Text("".join(line))
 
 
 def _answer(comparison: Comparison) -> RenderableType:

@@ -89,6 +89,11 @@ class Campaign:
         """The track that a variant is asked for: its own, or the campaign's."""
         return variant.settings.get("SERVICE_TRACK", self.track)
 
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """Every track that is asked for."""
+        return tuple(dict.fromkeys(self.track_of(v) for v in self.variants.values() if not v.url))
+
     def served_to(self, variant: Variant) -> Served | None:
         """What a Triton has to serve for a variant; None if it needs none, or brings its own."""
         track = self.track_of(variant)

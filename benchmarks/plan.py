@@ -190,12 +190,18 @@ def describe(campaign: Campaign, visits: list[Visit], pinning: Pinning) -> str:
         [
             f"{campaign.name}: {campaign.question or 'no question'}",
             f"  variants  {', '.join(names)}",
-            f"  load      {levels} {load}; model {campaign.model}, track {campaign.track}{by}",
+            f"  load      {levels} {load}; model {campaign.model}{_tracks(campaign)}{by}",
             f"  repeats   {_repeats(campaign, visits)}",
             f"  takes     {about} {duration(Clock(campaign).left_s(visits))}",
             f"  CPUs      {pinning.reason}",
         ]
     )
+
+
+def _tracks(campaign: Campaign) -> str:
+    """Of the variants that we start; what a URL answers by is not ours to say."""
+    names = campaign.tracks
+    return f", track{'s' if len(names) > 1 else ''} {', '.join(names)}" if names else ""
 
 
 def _repeats(campaign: Campaign, visits: list[Visit]) -> str:

@@ -7,12 +7,15 @@ The record: the folder that a run leaves, as the analysis reads it.
         cells/<variant>/<level>/r01/              one repeat, complete or absent:
             samples.parquet                       every request (loadtests/samples.py)
             cell.json                             the generator's summary, CPU and memory
+            metrics.parquet                       what Triton said of itself (metrics.py), if one
+                                                  was used; without it a repeat is complete too
 
 It holds facts only: a percentile is computed by whoever reads it. A folder whose name begins
 with a dot is being written and is never read.
 
 Format history (`format` in run.json and cell.json):
-    1   the first form.
+    1   the first form. Later a repeat may hold metrics.parquet, and cell.json `service.by_process`
+        and `metrics`: additions, which a reader that does not know them is not misled by.
 """
 
 import json
@@ -29,6 +32,7 @@ TOOL = "windtunnel"
 RESULTS = Path(__file__).resolve().parent / "results"
 SAMPLES = "samples.parquet"
 CELL = "cell.json"
+METRICS = "metrics.parquet"
 
 
 class RecordError(Exception):
@@ -121,6 +125,17 @@ class Record:
         return [name for name in names if name not in self.left_out]
 
     @property
+    def tracks(self) -> list[str]:
+        """What the variants were asked for: each its own track, or the campaign's."""
+        default = self.campaign.get("track")
+        found = [
+            variant.get("settings", {}).get("SERVICE_TRACK", default)
+            for variant in self.campaign["variants"].values()
+            if not variant.get("url")
+        ]
+        return [str(track) for track in dict.fromkeys(found) if track]
+
+    @property
     def left_out(self) -> dict[str, str]:
         """Variants that this machine could not run, with the reason."""
         return dict(self.run.get("left_out") or {})
@@ -161,6 +176,11 @@ class Record:
     def samples(self, visit: Visit) -> Path:
         """The file with a visit's requests."""
         return self._file(visit, SAMPLES)
+
+    def metrics(self, visit: Visit) -> Path | None:
+        """The file with what servers said of themselves; None if the visit has none."""
+        path = self.path / visit.folder / METRICS
+        return path if path.is_file() else None
 
     def facts(self, visit: Visit) -> dict[str, Any]:
         """What cell.json says about a visit."""

@@ -14,16 +14,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import environments, generator, probe, variants
+from benchmarks import environments, generator, plan, probe, variants
 from benchmarks.environments import ROOT
 from benchmarks.generator import GeneratorError
 from benchmarks.lineup import Lineup
 from benchmarks.plan import Clock, Pinning, Prepared
 from benchmarks.processes import RunError
 from benchmarks.progress import Display
-from benchmarks.record import FORMAT, SAMPLES, TOOL, Visit, level_title
-from benchmarks.recorder import Recorder, disk_full, has_room, now, run_name
-from benchmarks.usage import Meter
+from benchmarks.record import FORMAT, METRICS, SAMPLES, TOOL, Visit, level_title
+from benchmarks.recorder import Recorder, disk_full, explained, has_room, now, run_name
+from benchmarks.triton.backed import BackedService
+from benchmarks.triton.statistics import Statistics
+from benchmarks.usage import Meter, nothing
 from benchmarks.variants import Address, Request, Service, Target
 
 ATTEMPTS = 2
@@ -88,10 +90,13 @@ class Run:
         if variant.url:
             return Address(variant, request)
         python = environments.interpreter(environment, ROOT)
-        command = variants.service_command(variant, python, self._checkout, self._pinning.service)
+        environ = plan.environ(campaign, variant, self._checkout)
+        command = variants.service_command(environ, python, self._checkout, self._pinning.service)
         log = self._recorder.path / "logs" / f"{name}.txt"
-        path = variants.predict_path(campaign)
-        return Service(variant, command, request, path, log, environment=environment)
+        path = variants.predict_path(campaign, variant)
+        if served := campaign.served_to(variant):
+            return BackedService(name, command, request, path, log, served, environment=environment)
+        return Service(name, command, request, path, log, environment=environment)
 
     def execute(self) -> None:
         """Make every missing visit; the record says how it ended."""
@@ -158,9 +163,12 @@ class Run:
         """One visit, from an empty folder to the facts of its cell.json."""
         started, began = now(), time.monotonic()
         folder = self._recorder.begin(visit)
-        summary, meter = self._load(visit, folder / SAMPLES)
+        statistics = self._statistics(visit)
+        summary, meter = self._load(visit, folder / SAMPLES, statistics)
         if not (folder / SAMPLES).exists():
             raise GeneratorError("the generator wrote no samples; expected one row a request")
+        with explained(self._recorder.path):
+            metrics = statistics.write(folder / METRICS) if statistics else None
         return {
             "format": FORMAT,
             "variant": visit.variant,
@@ -170,10 +178,18 @@ class Run:
             "started": started,
             "wall_s": round(time.monotonic() - began, 3),
             "generator": summary,
-            **usage(meter, summary),
+            **meter.over(summary["window"]),
+            "metrics": metrics,
         }
 
-    def _load(self, visit: Visit, samples: Path) -> tuple[dict[str, Any], Meter]:
+    def _statistics(self, visit: Visit) -> Statistics | None:
+        """A reader of the Triton that the variant uses, if it uses one."""
+        addresses = self._lineup.targets[visit.variant].statistics
+        return Statistics(*addresses) if addresses else None
+
+    def _load(
+        self, visit: Visit, samples: Path, statistics: Statistics | None
+    ) -> tuple[dict[str, Any], Meter]:
         """Run the generator against the visited variant."""
         target, campaign = self._lineup.targets[visit.variant], self._campaign
         arguments = generator.arguments(
@@ -186,9 +202,10 @@ class Run:
         )
         command = [str(self._program), *arguments]
         process = generator.start(command, ROOT, self._pinning.generator)
-        meter = Meter(target.pid, process.pid)
+        meter = Meter(target.pids, process.pid, statistics.read if statistics else nothing)
         limit_s = campaign.longest_s + campaign.timeout_s
         try:
+            meter.read_if_due()  # before there is load, so that no window opens unread
             show, check = self._display.show, self._lineup.check
             return generator.follow(process, limit_s, meter, show, check).summary(), meter
         finally:
@@ -200,14 +217,6 @@ class Run:
             f"{self._recorder.record.campaign['seed']} {visit.level} {visit.repeat}"
         )
         return drawn.getrandbits(31)
-
-
-def usage(meter: Meter, summary: dict[str, Any]) -> dict[str, Any]:
-    """CPU and memory over the measured window."""
-    window = summary["window"]
-    zero = int(window["start_unix_ns"])
-    edges = zero + int(window["measure_start_ns"]), zero + int(window["measure_end_ns"])
-    return {"service": meter.service(*edges), "machine": meter.machine(*edges)}
 
 
 @contextmanager

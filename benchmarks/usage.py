@@ -1,17 +1,21 @@
 """
-CPU and memory of a visit: of the service with all its workers, of the generator, of the machine.
+CPU and memory of a visit: of the service with all its workers and the Triton that it uses, of the
+generator, of the machine.
 
 Counters are read twice a second and interpolated at the edges of the measured window. A worker
 that was recycled is not lost: its CPU time is in its parent's count of ended children.
 """
 
 import time
-from dataclasses import astuple, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 
 INTERVAL_S = 0.5
+# What a variant's pids are of, in their order.
+PARTS = ("service", "triton")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,21 +23,38 @@ class Reading:
     """Counters since boot or since a process began, in seconds of one core, at one moment."""
 
     at_ns: int
-    service_s: float
-    generator_s: float
-    busy_s: float
-    steal_s: float
-    total_s: float
+    seconds: dict[str, float]  # of each part, `generator`, and of the machine `busy`, `steal`, ...
+
+
+@dataclass(slots=True)
+class Tree:
+    """A process and all its descendants, as they are now; ended ones are in `cpu_s` too."""
+
+    cpu_s: float = 0.0
+    rss_bytes: int = 0
+    pids: set[int] = field(default_factory=set)
+
+
+def nothing() -> None:
+    """For a visit of which nothing else is read."""
 
 
 class Meter:
-    """Reads the counters of one visit. A reading takes 1 to 2 ms: 0.3 % of one core."""
+    """
+    Reads the counters of one visit.
 
-    def __init__(self, service_pid: int | None, generator_pid: int) -> None:
-        self._service_pid = service_pid
+    A reading takes 1 to 2 ms, and 0.1 ms more for each process of a Triton: up to 1 % of one core.
+    *also* is called with each reading, for what else is to be known at the same moments.
+    """
+
+    def __init__(
+        self, pids: tuple[int, ...], generator_pid: int, also: Callable[[], None] = nothing
+    ) -> None:
+        self._parts = dict(zip(PARTS, pids, strict=False))
         self._generator_pid = generator_pid
+        self._also = also
         self._readings: list[Reading] = []
-        self._memory: list[tuple[int, int]] = []
+        self._memory: list[tuple[int, dict[str, int]]] = []
         self._due = 0.0
         self.pids: set[int] = set()
 
@@ -45,75 +66,97 @@ class Meter:
 
     def read(self) -> None:
         """Read all counters once."""
-        service_s, rss, pids = _tree(self._service_pid)
-        generator_s, _, _ = _tree(self._generator_pid, recursive=False)
+        trees: dict[str, Tree] = {}
+        for part, pid in self._parts.items():
+            counted = {found for tree in trees.values() for found in tree.pids}
+            trees[part] = _tree(pid, without=counted)
+        seconds = {part: tree.cpu_s for part, tree in trees.items()}
+        seconds["generator"] = _tree(self._generator_pid, recursive=False).cpu_s
         if self._readings:  # a process that has just ended keeps what it had used
-            service_s = max(service_s, self._readings[-1].service_s)
-            generator_s = max(generator_s, self._readings[-1].generator_s)
+            before = self._readings[-1].seconds
+            seconds = {name: max(value, before[name]) for name, value in seconds.items()}
         at_ns = time.time_ns()
-        self._readings.append(Reading(at_ns, service_s, generator_s, *_machine()))
-        self._memory.append((at_ns, rss))
-        self.pids |= pids
+        self._readings.append(Reading(at_ns, seconds | _machine()))
+        self._memory.append((at_ns, {part: tree.rss_bytes for part, tree in trees.items()}))
+        self.pids |= {pid for tree in trees.values() for pid in tree.pids}
+        self._also()
+
+    def over(self, window: dict[str, Any]) -> dict[str, Any]:
+        """CPU and memory over the measured window, as cell.json has them."""
+        zero = int(window["start_unix_ns"])
+        edges = zero + int(window["measure_start_ns"]), zero + int(window["measure_end_ns"])
+        return {"service": self.service(*edges), "machine": self.machine(*edges)}
 
     def service(self, start_ns: int, end_ns: int) -> dict[str, Any] | None:
         """What the service used in the window; None for a service that others run."""
-        if self._service_pid is None:
+        if not self._parts:
             return None
         used = self._used(start_ns, end_ns)
         inside = [rss for at, rss in self._memory if start_ns <= at <= end_ns]
-        peak = max(inside or [rss for _, rss in self._memory[-1:]], default=0)
+        memory = inside or [rss for _, rss in self._memory[-1:]]
         return {
             "pids": sorted(self.pids),
-            "cpu_s": round(used.service_s, 3),
-            "rss_max_bytes": peak,
+            "cpu_s": round(sum(used[part] for part in self._parts), 3),
+            "rss_max_bytes": max((sum(rss.values()) for rss in memory), default=0),
+            "by_process": {
+                part: {
+                    "cpu_s": round(used[part], 3),
+                    "rss_max_bytes": max((rss[part] for rss in memory), default=0),
+                }
+                for part in self._parts
+            },
         }
 
     def machine(self, start_ns: int, end_ns: int) -> dict[str, float]:
-        """How busy all cores were in the window, and with what else than the two of ours."""
+        """How busy all cores were in the window, and with what else than what is ours."""
         used = self._used(start_ns, end_ns)
-        total = max(used.total_s, 1e-9)
-        other = used.busy_s - used.service_s - used.generator_s
-        shares = {"busy": used.busy_s, "steal": used.steal_s, "other_cpu": max(0.0, other)}
+        total = max(used["total"], 1e-9)
+        ours = sum(used[part] for part in (*self._parts, "generator"))
+        other = max(0.0, used["busy"] - ours)
+        shares = {"busy": used["busy"], "steal": used["steal"], "other_cpu": other}
         return {f"{name}_share": round(value / total, 4) for name, value in shares.items()}
 
-    def _used(self, start_ns: int, end_ns: int) -> Reading:
+    def _used(self, start_ns: int, end_ns: int) -> dict[str, float]:
         first, last = self._at(start_ns), self._at(end_ns)
-        return Reading(*(b - a for a, b in zip(astuple(first), astuple(last), strict=True)))
+        return {name: last[name] - first[name] for name in first}
 
-    def _at(self, moment_ns: int) -> Reading:
+    def _at(self, moment_ns: int) -> dict[str, float]:
         """The counters at a moment between two readings, on the straight line that joins them."""
         before = [r for r in self._readings if r.at_ns <= moment_ns]
         after = [r for r in self._readings if r.at_ns > moment_ns]
         if not before or not after:
-            return (before or after)[-1 if before else 0]
+            return (before or after)[-1 if before else 0].seconds
         low, high = before[-1], after[0]
         share = (moment_ns - low.at_ns) / (high.at_ns - low.at_ns)
-        pairs = zip(astuple(low)[1:], astuple(high)[1:], strict=True)
-        return Reading(moment_ns, *(a + share * (b - a) for a, b in pairs))
+        return {
+            name: value + share * (high.seconds[name] - value)
+            for name, value in low.seconds.items()
+        }
 
 
-def _tree(pid: int | None, *, recursive: bool = True) -> tuple[float, int, set[int]]:
-    """CPU seconds and resident bytes of a process and its descendants, ended ones included."""
-    if pid is None:
-        return 0.0, 0, set()
+def _tree(pid: int, *, recursive: bool = True, without: set[int] | None = None) -> Tree:
+    """A process and its descendants, except those that were counted already."""
+    tree = Tree()
     try:
         root = psutil.Process(pid)
         processes = [root, *(root.children(recursive=True) if recursive else ())]
     except psutil.Error:
-        return 0.0, 0, set()
-    cpu_s, rss, pids = 0.0, 0, set()
+        return tree
     for process in processes:
+        if process.pid in (without or ()):
+            continue
         try:
             with process.oneshot():
-                cpu_s += sum(process.cpu_times()[:4])  # user, system, and those of ended children
-                rss += process.memory_info().rss
-            pids.add(process.pid)
+                # User, system, and those of ended children.
+                tree.cpu_s += sum(process.cpu_times()[:4])
+                tree.rss_bytes += process.memory_info().rss
+            tree.pids.add(process.pid)
         except psutil.Error:
             continue
-    return cpu_s, rss, pids
+    return tree
 
 
-def _machine() -> tuple[float, float, float]:
+def _machine() -> dict[str, float]:
     """Busy, stolen and all seconds of all cores; guest time is already part of user time."""
     times = psutil.cpu_times()._asdict()
     for twice in ("guest", "guest_nice"):
@@ -121,4 +164,4 @@ def _machine() -> tuple[float, float, float]:
     total = float(sum(times.values()))
     steal = float(times.get("steal", 0.0))
     idle = float(times["idle"]) + float(times.get("iowait", 0.0))
-    return total - idle - steal, steal, total
+    return {"busy": total - idle - steal, "steal": steal, "total": total}

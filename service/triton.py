@@ -12,6 +12,7 @@ import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 
 from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
@@ -36,6 +37,7 @@ CLOSE_S = 1.0
 UNKNOWN = "triton"  # the engine of a server that has not said which it is
 
 REFUSED = re.compile(r"refused (\w+): (.*)", re.S)
+IN_USE = "currently in use"
 NO_REGION = "shared memory region"
 FULL = "maximum queue size"
 STUB_DEAD = "not healthy"
@@ -173,11 +175,18 @@ class Triton:
 
     async def unregister(self, name: str) -> None:
         """Have Triton forget a region; one that is gone has forgotten it already."""
-        try:
-            async with self.control.client("control") as client:
-                await client.unregister_system_shared_memory(name, client_timeout=CLOSE_S)
-        except InferenceServerException as error:
-            log.debug("%s was not unregistered: %s", name, error.message())
+        deadline = monotonic() + CLOSE_S
+        while True:
+            try:
+                async with self.control.client("control") as client:
+                    await client.unregister_system_shared_memory(name, client_timeout=CLOSE_S)
+                return
+            except InferenceServerException as error:
+                # Triton holds on to a region for a moment after its answer.
+                if IN_USE not in str(error.message()) or monotonic() > deadline:
+                    log.debug("%s was not unregistered: %s", name, error.message())
+                    return
+            await asyncio.sleep(0.02)
 
     async def regions(self) -> list[str]:
         """The regions that Triton has mapped, ours and others'."""

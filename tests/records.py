@@ -5,7 +5,7 @@ Simulated records for tests: complete, with real sample files, from a few number
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,25 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.frames import Repeat
-from benchmarks.record import CELL, SAMPLES, Visit
+from benchmarks import metrics
+from benchmarks.metrics import Row, labels_text
+from benchmarks.record import CELL, METRICS, SAMPLES, Visit
+from benchmarks.triton.statistics import GAUGES, PENDING, STATISTICS
 from loadtests import samples
 
 WARMUP_NS = 1_000_000_000
 MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TritonModel:
+    """What a Triton model does with each request of a cell; times are of one request."""
+
+    batch: int = 1  # so many requests share each execution
+    queue_ms: float = 2.0
+    compute_ms: float = 8.0
+    ensemble: bool = False  # its own queue counter stays 0, whatever its requests wait
+    restarts: bool = False  # in mid window: its counters begin again
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,7 @@ class Shape:
     achieved_share: float = 1.0
     reasons: tuple[str, ...] | None = None  # what the generator had against itself; None: old
     repeats: int | None = None  # fewer than planned
+    triton: Mapping[str, TritonModel] = field(default_factory=dict)  # by name; none: no file
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +114,48 @@ def write(folder: Path, plan: Campaign, seed: int = 1) -> Path:
             samples.write(target / SAMPLES, table, _window(shape))
             facts = cell_facts(shape, visit, position)
             (target / CELL).write_text(json.dumps(facts))
+            if shape.triton:
+                metrics.write(target / METRICS, list(readings(shape)))
     (path / "run.json").write_text(json.dumps(_run(plan, path, order)))
     return path
+
+
+def readings(shape: Shape) -> Iterator[Row]:
+    """Two a second, from before the load until after it; the warm-up loads as the window does."""
+    start_ns = _window(shape).start_unix_ns
+    for tick in range(-1, round(2 * (shape.window_s + 2))):
+        at_s = max(0.0, tick / 2 + 0.3)
+        done = round(shape.requests / shape.window_s * at_s)
+        for name, model in shape.triton.items():
+            half = round(shape.requests / 2)
+            served = done - half if model.restarts and done > half else done
+            labels = labels_text({"model": name, "version": "1"})
+            at_ns = start_ns + tick * 500 * MS + 300 * MS
+            yield Row(at_ns, GAUGES, PENDING, labels, float(tick % 3))
+            for series, sized, value in _counters(name, model, served):
+                yield Row(at_ns, STATISTICS, series, sized, float(value))
+
+
+def _counters(name: str, model: TritonModel, done: int) -> Iterator[tuple[str, str, float]]:
+    """The series that triton.statistics.statistics_rows makes of a server's answer."""
+    labels = {"model": name, "version": "1"}
+    executions = done // model.batch
+    done = executions * model.batch
+    compute = {"compute_input": 0.1, "compute_infer": 0.8, "compute_output": 0.1}
+    times = {part: share * model.compute_ms for part, share in compute.items()}
+    own_queue = 0.0 if model.ensemble else model.queue_ms
+    whole = {"success": model.queue_ms + model.compute_ms, "fail": 0.0, "queue": own_queue}
+    yield "inference_count", labels_text(labels), done
+    yield "execution_count", labels_text(labels), executions
+    for part, part_ms in {**whole, **times}.items():
+        count = 0 if part == "fail" else done
+        yield f"inference_stats.{part}.count", labels_text(labels), count
+        yield f"inference_stats.{part}.ns", labels_text(labels), count * part_ms * MS
+    if executions:  # a size that never ran is not in the answer
+        sized = labels_text({**labels, "batch_size": str(model.batch)})
+        for part, part_ms in times.items():
+            yield f"batch_stats.{part}.count", sized, executions
+            yield f"batch_stats.{part}.ns", sized, executions * part_ms * MS
 
 
 def _window(shape: Shape) -> samples.Window:
@@ -176,13 +231,22 @@ def cell_facts(shape: Shape, visit: Visit, position: int) -> dict[str, Any]:
                 **_judgement(shape),
             },
         },
-        "service": {"pids": [4242], "cpu_s": 5.0, "rss_max_bytes": 200_000_000},
+        "service": _service(shape),
+        "metrics": {"readings": 27, "failed": 0, "error": None} if shape.triton else None,
         "machine": {
             "busy_share": 0.5,
             "steal_share": shape.steal_share,
             "other_cpu_share": shape.other_cpu_share,
         },
     }
+
+
+def _service(shape: Shape) -> dict[str, Any]:
+    parts = {"service": {"cpu_s": 5.0, "rss_max_bytes": 200_000_000}}
+    if shape.triton:
+        parts["triton"] = {"cpu_s": 9.5, "rss_max_bytes": 600_000_000}
+    sums = {key: sum(part[key] for part in parts.values()) for key in parts["service"]}
+    return {"pids": [4242], **sums, "by_process": parts}
 
 
 def _judgement(shape: Shape) -> dict[str, Any]:

@@ -58,6 +58,15 @@ def test_the_schema_names_every_key_of_the_json() -> None:
     assert expected == keys_of("differences")
 
 
+def test_the_schema_names_every_key_about_triton() -> None:
+    document = export.document(compare(load(ROOT / "tests/data/record-triton")))
+    found = document["triton"][0]
+    # keys_of also sees the name of the file that it comes from.
+    assert set(found) == keys_of("triton") - {"metrics.parquet"}
+    assert set(found["repeats"][0]) == keys_of("triton[].repeats")
+    assert set(found["median"]) <= keys_of("triton[].repeats")
+
+
 def test_the_policy_in_the_readme_is_read(tmp_path: Path) -> None:
     (text,) = re.findall(r"```toml\n(.*?)```", section("The gate"), flags=re.S)
     file = tmp_path / "policy.toml"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from analysis import commands, export, markdown, terminal
+from analysis import commands, export, markdown, picture, terminal
 from analysis.cells import Cell
 from analysis.commands import Format, parse_margin, render
 from analysis.compare import Bound, Ratio, Value, ratio
@@ -207,11 +207,11 @@ def test_names_from_a_record_are_text_and_nothing_else(tmp_path: Path) -> None:
 
 def test_a_picture_shows_the_interval_the_floor_and_one() -> None:
     found = Ratio(0.7, 0.6, 0.8, (0.6, 0.7, 0.8))
-    line = str(terminal.picture(found, 0.1, 2.0))
-    assert len(line) == terminal.PICTURE_WIDTH
+    line = str(picture.picture(found, 0.1, 2.0))
+    assert len(line) == picture.WIDTH
     assert line.index("-") < line.index("o") < line.index(".") < line.index("|")
-    assert str(terminal.picture(Ratio(0.01, 0.001, 0.02, (0.01,)), None, 2.0)).startswith("<")
-    assert str(terminal.picture(Ratio(50, 20, 90, (50,)), None, 2.0)).endswith(">")
+    assert str(picture.picture(Ratio(0.01, 0.001, 0.02, (0.01,)), None, 2.0)).startswith("<")
+    assert str(picture.picture(Ratio(50, 20, 90, (50,)), None, 2.0)).endswith(">")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from benchmarks import campaign as campaigns
 from benchmarks.campaign import Campaign, Variant
 from benchmarks.fields import CampaignError
+from benchmarks.triton import served
 from service import settings
 
 ROOT = Path(__file__).parent.parent
@@ -174,14 +175,15 @@ def test_fewer_variants_keep_the_reference_if_it_is_among_them(tmp_path: Path) -
 def test_presets_and_tracks_are_those_of_the_service() -> None:
     assert settings.PRESET_NAMES == campaigns.PRESETS
     track = next(f for f in dataclasses.fields(settings.Settings) if f.name == "track")
-    assert track.metadata["choices"] == campaigns.TRACKS
+    assert track.metadata["choices"] == ("auto", *campaigns.TRACKS)
 
 
 def test_the_readme_explains_every_key_and_no_other() -> None:
     text = (ROOT / "benchmarks/README.md").read_text()
     table = text.split("## Campaign files")[1].split("\n## ")[0]
     documented = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
-    assert documented == [field.name for field in dataclasses.fields(Campaign)]
+    keys = [field.name for field in dataclasses.fields(Campaign)]
+    assert documented == [*keys, *served.SETTINGS]
 
 
 def test_locusts_users_wait_for_their_answers(tmp_path: Path) -> None:

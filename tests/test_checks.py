@@ -1,5 +1,6 @@
 """Each doubt: a record that provokes it, one that does not, and where it is printed."""
 
+import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -235,10 +236,7 @@ def test_of_what_was_left_out_only_the_first_clause_is_told() -> None:
 def test_a_service_that_others_run_is_no_other_load(tmp_path: Path) -> None:
     path = write(tmp_path, PROVOKED["other_load"])
     for file in path.rglob("cell.json"):
-        text = file.read_text()
-        start = text.index('"service": {')
-        end = text.index("}", start) + 1
-        file.write_text(text[:start] + '"service": null' + text[end:])
+        file.write_text(json.dumps({**json.loads(file.read_text()), "service": None}))
     assert find(compare(load(path)), "other_load") == []
 
 

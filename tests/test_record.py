@@ -166,6 +166,24 @@ def test_a_repeat_counts_only_with_both_its_files(tmp_path: Path) -> None:
     assert record.load(path).completed() == [FIRST]
 
 
+def test_a_repeat_is_complete_without_metrics_and_may_have_them(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    recorder = Recorder(path)
+    partial = recorder.begin(FIRST)
+    (partial / "samples.parquet").write_bytes(b"PAR1")
+    (partial / "metrics.parquet").write_bytes(b"PAR1 too")
+    recorder.commit(FIRST, CELL)
+    recorder.close()
+    complete(path, SECOND)
+    found = record.load(path)
+    assert found.completed() == [FIRST, SECOND]
+    kept = found.metrics(FIRST)
+    assert kept == path / "cells/b/c0008/r01/metrics.parquet"
+    assert kept.read_bytes() == b"PAR1 too"
+    assert found.metrics(SECOND) is None
+    assert found.metrics(THIRD) is None, "a visit that was not made has none either"
+
+
 def test_levels_sort_by_name_as_by_load() -> None:
     names = [rate_level(rate) for rate in (0.5, 2, 2.25, 10, 150)]
     assert names == ["q0000.5", "q0002", "q0002.25", "q0010", "q0150"] == sorted(names)

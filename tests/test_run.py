@@ -22,6 +22,7 @@ import psutil
 import pytest
 from rich.console import Console
 
+from analysis import frames
 from benchmarks import record
 from benchmarks.progress import Display
 from benchmarks.record import Record, Visit
@@ -41,7 +42,7 @@ try:
 except (CampaignError, RunError) as error:
     sys.exit(f"windtunnel: {error}")
 """
-WINDTUNNEL = [sys.executable, "-c", RUNNER]
+WINDTUNNEL = [sys.executable, "-c", RUNNER, "run"]
 REFUSED = 1  # the status of sys.exit with a text; windtunnel's own is tested with its command
 LONG = "clients = [2]\nrepeats = 3\nduration_s = 0.6\n"
 SLOW = "clients = [2]\nrepeats = 1\nduration_s = 2.5\n"  # time to look at a visit in flight
@@ -354,7 +355,8 @@ def test_a_url_is_a_variant_and_a_generator_that_measured_nothing_is_no_repeat(
     tmp_path: Path,
 ) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        # A daemon, so that a failure here ends the tests and does not hang them.
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         file = tmp_path / "url.toml"
         url = f"http://127.0.0.1:{server.server_port}/detect"
@@ -412,6 +414,39 @@ def test_our_own_service_runs_the_smoke_campaign(tmp_path: Path) -> None:
     for visit in found.completed():
         summary = found.facts(visit)["generator"]
         assert summary["measured"]["ok"] == summary["measured"]["issued"] > 0
+
+
+def test_what_its_triton_said_and_used_is_part_of_a_repeat(tmp_path: Path) -> None:
+    file = tmp_path / "tracks.toml"
+    more = "clients = [4]\nrepeats = 1\nduration_s = 2\nwarmup_s = 1\naa = false\n"
+    file.write_text(
+        f"{HEAD.replace('warmup_s = 0.1', '')}{more}"
+        '[variants.local]\npreset = "optimized"\n'
+        '[variants.served]\npreset = "optimized"\nSERVICE_TRACK = "D_streaming"\n'
+    )
+    run(tmp_path / "results", file, checkout=ROOT)
+    found = record.load(tmp_path / "results")
+    check_whole(found)
+    local, served = Visit("local", "c0004", 1), Visit("served", "c0004", 1)
+    assert found.metrics(local) is None
+    assert found.facts(local)["metrics"] is None
+    assert list(found.facts(local)["service"]["by_process"]) == ["service"]
+
+    facts = found.facts(served)
+    assert facts["metrics"]["failed"] == 0
+    assert facts["metrics"]["readings"] >= 5, "one before the load, one after it, and two a second"
+    parts = facts["service"]["by_process"]
+    assert parts["triton"]["cpu_s"] > parts["service"]["cpu_s"] > 0, "it decodes and infers"
+    assert parts["triton"]["rss_max_bytes"] > 50 << 20
+    assert facts["service"]["cpu_s"] == pytest.approx(
+        sum(part["cpu_s"] for part in parts.values()), abs=0.002
+    )
+    used = frames.read(found, served).triton
+    assert set(used) == {"nano_D_streaming", "nano_decode", "nano_streaming"}
+    assert used["nano_D_streaming"].ensemble
+    # Every request that was answered in the window was one inference, but for the edges.
+    answered = facts["generator"]["throughput_rps"] * 2
+    assert used["nano_streaming"].inferences == pytest.approx(answered, rel=0.1, abs=8)
 
 
 def test_the_workers_of_our_service_do_not_outlive_a_killed_runner(tmp_path: Path) -> None:
