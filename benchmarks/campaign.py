@@ -17,10 +17,9 @@ from benchmarks import fields
 from benchmarks.fields import CampaignError
 from benchmarks.record import Visit, clients_level, rate_level
 from benchmarks.triton import served
-from benchmarks.triton.served import Served
+from benchmarks.triton.served import MODELS, Served
 
 PRESETS = ("baseline", "seed", "optimized")
-MODELS = ("nano", "small", "medium")
 LOCAL_TRACKS = ("A", "null")
 TRACKS = (*LOCAL_TRACKS, *served.TRACKS)
 BODIES = ("multipart", "raw")
@@ -233,6 +232,11 @@ def _check_triton(where: str, campaign: Campaign, variant: Variant) -> None:
     track = campaign.track_of(variant)
     if track not in TRACKS:
         raise CampaignError(fields.unknown(where, "SERVICE_TRACK", track, TRACKS))
+    if track not in LOCAL_TRACKS and variant.settings.get(TRITON_URL) == "none":
+        raise CampaignError(
+            f"{where}: track {track} with {TRITON_URL} = 'none'; expected a track without Triton"
+            f" ({', '.join(LOCAL_TRACKS)}), or no {TRITON_URL}; delete the line"
+        )
     if variant.triton and campaign.served_to(variant) is None:
         raise CampaignError(
             f"{where}: {', '.join(variant.triton)} with track {track}; expected a track that"

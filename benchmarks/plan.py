@@ -20,6 +20,7 @@ from benchmarks.record import Visit
 # start and to end.
 VISIT_OVERHEAD_S = {"triton_bench": 0.6, "locust": 3.0}
 START_S = 2.5
+TRITON_START_S = 2.0
 # With fewer CPUs than this, sets of their own would leave one of the two starved.
 CPUS_TO_SEPARATE = 4
 
@@ -167,8 +168,14 @@ class Clock:
         campaign = self._campaign
         overhead_s = VISIT_OVERHEAD_S[campaign.generator]
         visit_s = _mean(self._visits, campaign.warmup_s + campaign.duration_s + overhead_s)
-        start_s = _mean(self._starts, START_S)
+        start_s = _mean(self._starts, _guessed_start_s(campaign))
         return max(0.0, len(visits) * visit_s + starts(campaign, visits) * start_s - running_s)
+
+
+def _guessed_start_s(campaign: Campaign) -> float:
+    """Of one of the services, on average; some have a Triton to start as well."""
+    backed = [bool(campaign.served_to(variant)) for variant in campaign.services.values()]
+    return START_S + TRITON_START_S * sum(backed) / len(backed)
 
 
 def _mean(values: list[float], guess: float) -> float:

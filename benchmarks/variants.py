@@ -151,6 +151,9 @@ class Service:
 
     def start(self) -> None:
         """Start it on a free port, without waiting."""
+        self._launch()
+
+    def _launch(self) -> None:
         self._port = self._ports()
         self._begin_log()
         env = {
@@ -180,8 +183,8 @@ class Service:
                 break
             if code != BUSY_PORT_STATUS or not port_taken(self._port) or attempt == STARTS:
                 raise RunError(self._last_words(code, "before it was ready"))
-            self.stop()
-            self.start()
+            self._halt()
+            self._launch()
         check_answer(self.name, self.url, self._request)
         self.check()
         self._health = probe.health(self.address)
@@ -223,6 +226,9 @@ class Service:
 
     def stop(self) -> None:
         """Stop it and all its workers."""
+        self._halt()
+
+    def _halt(self) -> None:
         if self._process:
             process, self._process = self._process, None
             process.stop(GRACE_S)

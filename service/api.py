@@ -31,6 +31,8 @@ PART_HEAD = re.compile(
     rb'(?i:content-disposition): form-data; name="image"; filename="[^"\\\r\n]*"'
     rb"(?:\r\n(?i:content-type): [^\r\n]*)?"
 )
+# As W3C has it; gRPC refuses bytes that are none of its own.
+TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]*)?")
 # A sane part head is some 100 bytes; a longer one is for the library to judge.
 MAX_PART_HEAD_BYTES = 1024
 
@@ -237,7 +239,9 @@ def header(scope: Scope, wanted: bytes) -> bytes:
 def traced(scope: Scope) -> Clock:
     """The request's clock, with the trace it belongs to, which goes on to Triton."""
     clock: Clock = scope[CLOCK]
-    clock.traceparent = header(scope, b"traceparent").decode("latin-1")
+    given = header(scope, b"traceparent")
+    if given and TRACEPARENT.fullmatch(given):
+        clock.traceparent = given.decode("ascii")
     return clock
 
 

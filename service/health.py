@@ -118,20 +118,20 @@ def triton(worker: Worker) -> dict[str, Any] | None:
     """What is known of Triton from the requests so far; None without one."""
     if worker.remote is None:
         return None
-    server, stores = worker.remote.triton, worker.remote.stores
+    server, memory = worker.remote.triton, worker.remote.memory
     return {
         "url": server.url,
-        "answers": server.answers,
-        "engines": dict(server.engines),
+        "answered": sorted(server.answered_at),
+        "engines": {name: server.engine(name) for name in sorted(server.engines)},
         "clients": {
             "kind": "pooled" if server.pooled else "per_request",
             "created": server.clients.created,
-            "cached": len(server.clients.clients),
+            "cached": server.clients.cached,
         },
         "tensors": {
             "kind": worker.settings.tensors,
-            "regions": sum(len(store.names) for store in stores),
-            "bytes": sum(store.bytes for store in stores),
+            "regions": len(memory.known),
+            "bytes": memory.bytes,
         },
     }
 

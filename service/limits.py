@@ -149,6 +149,12 @@ class Guard:
             await self.app(scope, body.receive, passed_on)
         except Refusal as error:
             refusal = error.fresh()
+        except asyncio.CancelledError:
+            if started:
+                raise
+            # The server's stop cancels what it can wait for no longer, and then answers in its
+            # own words, with a 500.
+            refusal = Refusal("not_ready", "the service is stopping; try again elsewhere")
         except Exception:
             refusal = body.fault()
             if not body.disconnected:

@@ -5,7 +5,10 @@ B sends it the letterboxed square and gets the raw output back; C gets boxes bac
 the graph; D and its two other forms send the file as it came, and an ensemble does the rest.
 """
 
+import asyncio
 from collections.abc import Callable
+from math import inf
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -13,13 +16,16 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferInput, InferRequestedOutput
 
 from service import detection, imaging
+from service.limits import Refusal
 from service.settings import Settings
 from service.slots import Slots
 from service.telemetry import Clock
-from service.tensors import Arrays, Shapes, Store, unregister_dead
+from service.tensors import Arrays, Memory, Shapes, Store, unregister_dead
 from service.tracks import Answer, Track, answer
-from service.triton import UNKNOWN, Triton
+from service.triton import Triton
 
+# How old an answer may be that shows that a track is ready.
+FRESH_S = 5.0
 # Triton's model of each track.
 NAMES = {
     "B": "{model}",
@@ -44,11 +50,12 @@ class Remote:
 
     def __init__(self, settings: Settings, slots: Slots) -> None:
         self.triton = Triton(settings)
+        self.memory = Memory(self.triton, wanted=settings.tensors == "shared_memory")
+        self.probe: asyncio.Task[str] | None = None
         squares = [
-            Square("B", raw_output, suppressed, settings, slots, self.triton),
-            Square("C", lambda model: BOXES, placed, settings, slots, self.triton),
+            Square("B", raw_output, suppressed, settings, slots, self.memory),
+            Square("C", lambda model: BOXES, placed, settings, slots, self.memory),
         ]
-        self.stores = [store for square in squares for store in square.stores.values()]
         ensembles = [TrackD(name, self.triton) for name in NAMES if name.startswith("D")]
         tracks: list[Track] = [*squares, *ensembles]
         self.tracks = {track.name: track for track in tracks}
@@ -58,12 +65,40 @@ class Remote:
         await unregister_dead(self.triton)
 
     async def ready(self, track: str) -> str:
-        """What is missing before a track can answer; nothing if it can."""
-        return await self.triton.proven(self.tracks[track])
+        """
+        What is wrong with a track; nothing if a real inference has just been answered on it.
+
+        By a request or, where there was none, by a picture of our own: one at a time, however many
+        ask, because a Triton in trouble has enough to do.
+        """
+        now, answered_at = monotonic(), self.triton.answered_at
+        names = (NAMES[track].format(model=model) for model in detection.SIZES)
+        if any(now - answered_at.get(name, -inf) < FRESH_S for name in names):
+            return ""
+        if self.probe is None or self.probe.done():
+            self.probe = asyncio.create_task(self.proven(self.tracks[track]))
+        return await asyncio.shield(self.probe)
+
+    async def proven(self, track: Track) -> str:
+        """Which models are loaded is Triton's business: one that answers is enough."""
+        picture = detection.WARM_UP.read_bytes()
+        trouble = ""
+        for model in detection.SIZES:
+            try:
+                await track.answer(model, picture, Clock())
+            except Refusal as error:
+                trouble = error.message
+                if error.code != "model_not_loaded":
+                    break
+            else:
+                return ""
+        return trouble
 
     async def close(self) -> None:
-        for store in self.stores:
-            await store.close()
+        if self.probe is not None:
+            self.probe.cancel()
+            await asyncio.gather(self.probe, return_exceptions=True)
+        await self.memory.close()
         await self.triton.close()
 
 
@@ -85,19 +120,17 @@ class Square:
         found: Callable[[Arrays, imaging.Frame, Clock], Found],
         settings: Settings,
         slots: Slots,
-        triton: Triton,
+        memory: Memory,
     ) -> None:
-        self.name, self.found, self.slots, self.triton = name, found, slots, triton
+        self.name, self.found, self.slots, self.triton = name, found, slots, memory.triton
         self.pipeline = imaging.PIPELINES[settings.imaging]
         self.max_pixels = settings.max_pixels
-        shared = settings.tensors == "shared_memory"
         self.stores = {
-            model: Store(triton, size, outputs(model), shared=shared)
-            for model, size in detection.SIZES.items()
+            model: Store(memory, size, outputs(model)) for model, size in detection.SIZES.items()
         }
 
     def engine(self, model: str) -> str:
-        return self.triton.engines.get(NAMES[self.name].format(model=model), UNKNOWN)
+        return self.triton.engine(NAMES[self.name].format(model=model))
 
     async def answer(self, model: str, data: bytes, clock: Clock) -> Answer:
         name, store = NAMES[self.name].format(model=model), self.stores[model]
@@ -142,7 +175,7 @@ class TrackD:
         self.outputs = [InferRequestedOutput(output) for output in (*BOXES, "size")]
 
     def engine(self, model: str) -> str:
-        return self.triton.engines.get(NAMES[self.name].format(model=model), UNKNOWN)
+        return self.triton.engine(NAMES[self.name].format(model=model))
 
     async def answer(self, model: str, data: bytes, clock: Clock) -> Answer:
         imaging.kind(data)  # what is no picture need not travel

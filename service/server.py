@@ -14,7 +14,7 @@ from uvicorn.supervisors import Multiprocess
 
 from service import detection, imaging, pytorch
 from service.app import READY_FOLDER
-from service.settings import Settings, SettingsError
+from service.settings import NO_TRITON, Settings, SettingsError
 
 CONNECT_S = 1.0
 
@@ -67,9 +67,9 @@ def with_track(settings: Settings) -> Settings:
 
 def is_there(address: str) -> bool:
     """Whether somebody listens; whether it is a Triton that can infer, /readyz tells."""
-    host, _, port = address.rpartition(":")
-    if not port.isdigit():
+    if address == NO_TRITON:
         return False
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
     except OSError:

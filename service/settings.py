@@ -7,6 +7,7 @@ optimization can be measured alone. The README's table is checked against this m
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 
 PREFIX = "SERVICE_"
 PRESET_NAMES = ("baseline", "seed", "optimized")
+NO_TRITON = "none"
+PORT = r"(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
+ADDRESS = re.compile(rf"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):{PORT}")
 LOCAL_TRACKS = ("A", "null")
 REMOTE_TRACKS = ("B", "C", "D", "D_streaming", "D_batch")  # those that need Triton
 
@@ -24,6 +28,10 @@ class SettingsError(Exception):
 
 def text() -> Any:
     return field(metadata={})
+
+
+def address() -> Any:
+    return field(metadata={"address": True})
 
 
 def choice(*values: str) -> Any:
@@ -62,7 +70,7 @@ class Settings:
     max_pixels: int = number(1, 2**31)
     max_images: int = number(1, 1000)
     receive_timeout_s: float = number(0.1, 3600)
-    triton_url: str = text()
+    triton_url: str = address()
     triton_timeout_s: float = number(0.1, 3600)
     clients: str = choice("per_request", "pooled")
     pool_size: int = number(1, 1024)
@@ -175,7 +183,13 @@ def read(environ: Mapping[str, str]) -> Settings:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
             raise SettingsError(f"{name}: no such setting; the nearest is {near}")
     wanted = {known[name].name: parse(name, text, known[name]) for name, text in given.items()}
-    return Settings(**preset(wanted.get("preset", "baseline"), cores()) | wanted)
+    settings = Settings(**preset(wanted.get("preset", "baseline"), cores()) | wanted)
+    if settings.track in REMOTE_TRACKS and settings.triton_url == NO_TRITON:
+        raise SettingsError(
+            f"SERVICE_TRACK: {settings.track} needs Triton, and SERVICE_TRITON_URL is "
+            f"{NO_TRITON}; set it to Triton's gRPC address, or choose track A"
+        )
+    return settings
 
 
 def parse(name: str, text: str, declared: Any) -> Any:
@@ -185,6 +199,10 @@ def parse(name: str, text: str, declared: Any) -> Any:
         if text not in choices:
             raise SettingsError(f"{name}: found {text!r}; expected one of {', '.join(choices)}")
         return text
+    if "address" in rule and text != NO_TRITON and not ADDRESS.fullmatch(text):
+        raise SettingsError(
+            f"{name}: found {text!r}; expected {NO_TRITON}, or host:port as in 127.0.0.1:8001"
+        )
     if "low" not in rule:
         if not text:  # an empty host would mean every address of the machine
             raise SettingsError(f"{name}: found nothing; expected a value, or no such variable")

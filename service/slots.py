@@ -29,9 +29,12 @@ class Slots:
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         clock.queued()
-        self.executor.submit(work, future, clock, function, arguments)
+        job = self.executor.submit(work, future, clock, function, arguments)
         try:
             return await future
+        except asyncio.CancelledError:
+            job.cancel()  # if its turn has not come, it need not
+            raise
         finally:
             # An error holds this frame, and the future holds the error.
             del future

@@ -4,7 +4,8 @@ Where a picture lies on its way to Triton, and the raw output on its way back.
 On one machine both sides map the same memory, and neither tensor is copied through a socket. A
 region is made when it is first needed, filled by the letterboxing itself, and reused; its name is
 removed as soon as Triton has mapped it, so that neither end can leave it in /dev/shm. Where Triton
-does not see this machine's memory, the tensors go inline.
+does not see this machine's memory, the tensors go inline. Regions are kept for the next peak: at
+most MAX_BYTES in a worker.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferInput, InferRequestedOutput
 
 from service.imaging import Canvas
+from service.limits import Refusal
 from service.telemetry import Clock
 from service.triton import RegionLostError, Triton
 
@@ -34,7 +36,9 @@ QUARANTINE_S = 60.0
 RETRY_S = 30.0
 MAX_BYTES = 512 * 2**20
 
-OURS = re.compile(r"windtunnel-(\d+)-[0-9a-f]+")
+# A pid means something in its own namespace only, so that is part of the name.
+OWN = f"windtunnel-{Path('/proc/self/ns/pid').stat().st_ino}"
+OURS = re.compile(rf"{OWN}-(\d+)-[0-9a-f]+")
 
 Arrays = list[NDArray[Any]]
 Shapes = dict[str, tuple[int, ...]]
@@ -45,12 +49,9 @@ log = logging.getLogger("service")
 class Tensors:
     """The square of one request, and what Triton is told about it: all of it in the request."""
 
-    shared = False
-    bytes = 0
-
     def __init__(self, size: int, outputs: Shapes) -> None:
         self.canvas = Canvas(size)
-        self.at_triton = False  # sent and not answered: Triton may read and write the memory
+        self.in_use = False  # sent and not answered: Triton may read and write the memory
         self.input = InferInput("images", [1, size, size, 3], "UINT8")
         self.outputs = [InferRequestedOutput(name) for name in outputs]
 
@@ -66,14 +67,12 @@ class Tensors:
 class SharedTensors(Tensors):
     """The square in memory that Triton maps too, and behind it the raw output if there is one."""
 
-    shared = True
-
     def __init__(self, size: int, outputs: Shapes) -> None:
         super().__init__(size, outputs)
         pixels = size * size * 3
         self.shape = outputs.get("output0")
-        self.bytes = pixels + (4 * int(np.prod(self.shape)) if self.shape else 0)
-        self.name = f"windtunnel-{os.getpid()}-{secrets.token_hex(6)}"
+        self.bytes = region_bytes(size, outputs)
+        self.name = f"{OWN}-{os.getpid()}-{secrets.token_hex(6)}"
         self.memory = self.mapped()
         square = np.frombuffer(self.memory, np.uint8, pixels).reshape(size, size, 3)
         self.canvas = Canvas(size, square)
@@ -110,93 +109,71 @@ class SharedTensors(Tensors):
         return [raw.reshape(self.shape)]
 
 
-class Store:
-    """Tensors of one model, as many as requests are in flight; the last used first, caches warm."""
+def region_bytes(size: int, outputs: Shapes) -> int:
+    shape = outputs.get("output0")
+    return size * size * 3 + (4 * int(np.prod(shape)) if shape else 0)
 
-    def __init__(self, triton: Triton, size: int, outputs: Shapes, *, shared: bool) -> None:
-        self.triton, self.size, self.outputs = triton, size, outputs
-        self.shared = shared
-        self.free: list[Tensors] = []
-        self.names: set[str] = set()  # of the regions that Triton knows
+
+class Memory:
+    """What one worker shares with Triton: one budget, whichever model the regions are of."""
+
+    def __init__(self, triton: Triton, *, wanted: bool) -> None:
+        self.triton, self.wanted = triton, wanted
+        self.known: dict[str, int] = {}  # bytes of each region that Triton has, or is being told of
         self.bytes = 0
         self.inline_until = 0.0
+        self.closed = False
         self.retiring: set[asyncio.Task[None]] = set()
 
-    @asynccontextmanager
-    async def take(self) -> AsyncIterator[Tensors]:
-        """Tensors for one request, which are nobody else's until it ends."""
-        tensors = self.free.pop() if self.free else await self.make()
+    async def share(self, size: int, outputs: Shapes) -> SharedTensors | None:
+        """Tensors in a new region; None where there is no room, or Triton does not see it."""
+        need = region_bytes(size, outputs)
+        if (
+            not self.wanted
+            or self.closed
+            or self.bytes + need > MAX_BYTES
+            or monotonic() < self.inline_until
+        ):
+            return None
         try:
-            yield tensors
-        finally:
-            if not isinstance(tensors, SharedTensors):
-                if not self.shared:
-                    self.free.append(tensors)
-            elif tensors.at_triton:
-                self.retire(tensors)
-            elif tensors.name in self.names:
-                self.free.append(tensors)
-
-    async def infer(
-        self, name: str, tensors: Tensors, pixels: NDArray[np.uint8], clock: Clock
-    ) -> Arrays:
-        """The outputs of one inference; those in shared memory end with the request."""
-        tensors.send(pixels)
-        tensors.at_triton = True
+            tensors = SharedTensors(size, outputs)
+        except OSError as error:
+            self.go_inline(str(error))
+            return None
+        # Before Triton is asked: others ask at the same time, and the budget is for all.
+        self.known[tensors.name] = need
+        self.bytes += need
+        trouble = "it was not asked"
         try:
-            result = await self.triton.infer(name, [tensors.input], tensors.outputs, clock)
-        except RegionLostError as error:
-            log.warning("Triton knows our shared memory no longer; making it anew (%s)", error)
-            self.forget()
-            tensors.at_triton = False
-            tensors = Tensors(self.size, self.outputs)
-            tensors.send(pixels)
-            result = await self.triton.infer(name, [tensors.input], tensors.outputs, clock)
-        tensors.at_triton = False
-        return tensors.results(result)
-
-    async def make(self) -> Tensors:
-        if self.shared and monotonic() >= self.inline_until:
-            try:
-                tensors = SharedTensors(self.size, self.outputs)
-            except OSError as error:
-                trouble = str(error)
-            else:
-                if self.bytes + tensors.bytes <= MAX_BYTES and not (
-                    trouble := await self.introduce(tensors)
-                ):
-                    return tensors
-            if trouble:
-                self.inline_until = monotonic() + RETRY_S
-                log.warning("tensors go to Triton inline for %g s: %s", RETRY_S, trouble)
-        return Tensors(self.size, self.outputs)
-
-    async def introduce(self, tensors: SharedTensors) -> str:
-        """Have Triton map a region; why it cannot, or nothing."""
-        try:
-            trouble = await self.triton.register(tensors.name, tensors.bytes)
+            trouble = await self.triton.register(tensors.name, need)
         finally:
             tensors.drop_name()
-        if not trouble:
-            self.names.add(tensors.name)
-            self.bytes += tensors.bytes
-        return trouble
+            if trouble:
+                self.forget(tensors.name)
+        if trouble:
+            self.go_inline(trouble)
+            return None
+        self.inline_until = 0.0
+        return tensors
 
-    def forget(self) -> None:
-        """The server is another one: it knows none of the regions."""
-        self.free.clear()
-        self.names.clear()
-        self.bytes = 0
+    def go_inline(self, trouble: str) -> None:
+        """Say so when it begins, and not each time that it is tried again."""
+        if self.inline_until == 0.0:
+            log.warning("tensors go to Triton inline: %s", trouble)
+        self.inline_until = monotonic() + RETRY_S
+
+    def forget(self, name: str) -> None:
+        self.bytes -= self.known.pop(name, 0)
 
     def retire(self, tensors: SharedTensors) -> None:
         """Never used again: Triton may still write an answer that nobody waits for."""
+        if self.closed or tensors.name not in self.known:
+            return
 
         async def later() -> None:
             await asyncio.sleep(QUARANTINE_S)
-            if tensors.name in self.names:
-                self.names.discard(tensors.name)
-                self.bytes -= tensors.bytes
-                await self.triton.unregister(tensors.name)
+            if await self.triton.unregister(tensors.name):
+                self.forget(tensors.name)
 
         task = asyncio.create_task(later())
         self.retiring.add(task)
@@ -204,15 +181,84 @@ class Store:
 
     async def close(self) -> None:
         """Have Triton let go of the memory, which it would otherwise keep as long as it lives."""
+        self.closed = True
         for task in self.retiring:
             task.cancel()
-        names = list(self.names)
-        self.forget()
-        await asyncio.gather(*(self.triton.unregister(name) for name in names))
+        await asyncio.gather(*self.retiring, return_exceptions=True)
+        names = list(self.known)
+        let_go = await asyncio.gather(*(self.triton.unregister(name) for name in names))
+        if kept := let_go.count(False):
+            log.warning("Triton still has %d of our regions of shared memory mapped", kept)
+        self.known.clear()
+        self.bytes = 0
+
+
+class Store:
+    """Tensors of one model, as many as requests are in flight; the last used first, caches warm."""
+
+    def __init__(self, memory: Memory, size: int, outputs: Shapes) -> None:
+        self.memory, self.size, self.outputs = memory, size, outputs
+        self.free: list[Tensors] = []
+
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[Tensors]:
+        """Tensors for one request, which are nobody else's until it ends."""
+        tensors = self.free.pop() if self.free else await self.make()
+        try:
+            yield tensors
+        except asyncio.CancelledError:
+            tensors.in_use = True  # a thread may go on to fill them, or Triton to answer
+            raise
+        finally:
+            self.put_back(tensors)
+
+    async def make(self) -> Tensors:
+        shared = await self.memory.share(self.size, self.outputs)
+        return shared or Tensors(self.size, self.outputs)
+
+    def put_back(self, tensors: Tensors) -> None:
+        if isinstance(tensors, SharedTensors):
+            if tensors.in_use:
+                self.memory.retire(tensors)
+            elif tensors.name in self.memory.known:
+                self.free.append(tensors)
+        # Where memory can be shared, inline is what one does without it for a while.
+        elif not tensors.in_use and not self.memory.wanted:
+            self.free.append(tensors)
+
+    async def infer(
+        self, name: str, tensors: Tensors, pixels: NDArray[np.uint8], clock: Clock
+    ) -> Arrays:
+        """The outputs of one inference; those in shared memory end with the request."""
+        tensors.send(pixels)
+        tensors.in_use = True
+        try:
+            result = await self.memory.triton.infer(name, [tensors.input], tensors.outputs, clock)
+        except RegionLostError:
+            tensors.in_use = False
+            return await self.infer_inline(name, tensors, pixels, clock)
+        except Refusal as error:
+            # Otherwise Triton has answered, and will write nothing more.
+            tensors.in_use = error.code in ("triton_timeout", "triton_unavailable")
+            raise
+        tensors.in_use = False
+        return tensors.results(result)
+
+    async def infer_inline(
+        self, name: str, lost: Tensors, pixels: NDArray[np.uint8], clock: Clock
+    ) -> Arrays:
+        """The same for a server that is another one, and knows none of our regions."""
+        if isinstance(lost, SharedTensors):
+            log.info("Triton does not know %s: it was started anew", lost.name)
+            self.memory.forget(lost.name)
+        plain = Tensors(self.size, self.outputs)
+        plain.send(pixels)
+        result = await self.memory.triton.infer(name, [plain.input], plain.outputs, clock)
+        return plain.results(result)
 
 
 async def unregister_dead(triton: Triton) -> None:
-    """Have Triton let go of the memory of workers that were killed."""
+    """Have Triton let go of the memory of workers that were killed, as far as we can see them."""
     for name in await triton.regions():
         owner = OURS.fullmatch(name)
         if owner and not Path(f"/proc/{owner[1]}").exists():

@@ -18,11 +18,9 @@ from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from service import detection
 from service.limits import STATUS, Refusal
 from service.settings import Settings
 from service.telemetry import Clock
-from service.tracks import Track
 
 CHANNEL = [
     ("grpc.max_send_message_length", -1),
@@ -32,13 +30,16 @@ CHANNEL = [
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 200),
 ]
-PROBE_S = 5.0
+# Of calls that are no inference, where the deadline of one is not shorter still.
+CONTROL_S = 2.0
 CLOSE_S = 1.0
 UNKNOWN = "triton"  # the engine of a server that has not said which it is
+# For how long an engine is believed: a server may be changed while nobody asks it anything.
+BELIEVED_S, DOUBTED_S = 60.0, 1.0
 
 REFUSED = re.compile(r"refused (\w+): (.*)", re.S)
+NO_REGION = re.compile(r"Unable to find (system )?shared memory region")
 IN_USE = "currently in use"
-NO_REGION = "shared memory region"
 FULL = "maximum queue size"
 STUB_DEAD = "not healthy"
 
@@ -61,6 +62,10 @@ class Pool:
         self.clients: OrderedDict[str, InferenceServerClient] = OrderedDict()
         self.created = 0
 
+    @property
+    def cached(self) -> int:
+        return len(self.clients)
+
     @asynccontextmanager
     async def client(self, name: str) -> AsyncIterator[InferenceServerClient]:
         if name in self.clients:
@@ -82,10 +87,11 @@ class Pool:
 class Anew:
     """A client, and with it a connection, for each request: what pooling saves."""
 
+    cached = 0
+
     def __init__(self, url: str) -> None:
         self.url = url
         self.created = 0
-        self.clients: OrderedDict[str, InferenceServerClient] = OrderedDict()  # none is kept
 
     @asynccontextmanager
     async def client(self, name: str) -> AsyncIterator[InferenceServerClient]:
@@ -103,12 +109,20 @@ class Triton:
     def __init__(self, settings: Settings) -> None:
         self.url = settings.triton_url
         self.timeout_s = settings.triton_timeout_s
+        self.control_s = min(CONTROL_S, self.timeout_s)
         self.pooled = settings.clients == "pooled"
         self.clients = Pool(self.url, settings.pool_size) if self.pooled else Anew(self.url)
-        # Calls that are not inferences of a request have a connection of their own.
-        self.control = Pool(self.url, 1)
-        self.engines: dict[str, str] = {}  # by Triton's model
-        self.answers = False  # whether its last inference was one
+        # Calls that are no inferences have a connection of their own, made with the first of them.
+        self.own: InferenceServerClient | None = None
+        self.answered_at: dict[str, float] = {}  # by Triton's model: its last good answer
+        self.engines: dict[str, tuple[str, float]] = {}  # and until when it is believed
+        self.learning = asyncio.Lock()
+
+    @property
+    def control(self) -> InferenceServerClient:
+        if self.own is None:
+            self.own = InferenceServerClient(self.url, channel_args=CHANNEL)
+        return self.own
 
     async def infer(
         self,
@@ -130,100 +144,85 @@ class Triton:
                         client_timeout=self.timeout_s,
                     )
             except InferenceServerException as error:
-                raise self.failed(name, error) from None
-        self.answers = True
-        if name not in self.engines:
-            self.engines[name] = await self.engine(name)
+                raise self.failed(name, error, self.timeout_s) from None
+        self.answered_at[name] = now = monotonic()
+        if self.engines.get(name, (UNKNOWN, 0.0))[1] < now:
+            await self.learn(name)
         return result
 
-    def failed(self, name: str, error: InferenceServerException) -> Exception:
+    def failed(self, name: str, error: InferenceServerException, after_s: float) -> Exception:
         """What a failure of Triton means for the client of the service."""
         status, message = status_of(error), str(error.message())
         if status == "INVALID_ARGUMENT" and (by_decoder := REFUSED.search(message)):
             code, sentence = by_decoder.groups()
             return Refusal(code if code in STATUS else "image_broken", sentence)
-        if NO_REGION in message:
+        self.answered_at.pop(name, None)
+        if NO_REGION.search(message):
+            self.engines.clear()
             return RegionLostError(message)
-        refused = refusal(name, status, message, self)
-        if refused.code != "model_not_loaded":
-            self.answers = False
+        refused = refusal(name, status, message, self.url, after_s)
+        log.debug("%s: %s %s", name, status, message)
+        if refused.code == "triton_unavailable":
+            self.answered_at.clear()
             self.engines.clear()  # whoever answers next may be another
         return refused
 
-    async def engine(self, name: str) -> str:
-        """What runs a model, as its configuration says; no reason to fail a request."""
-        try:
-            async with self.control.client("control") as client:
-                answer = await client.get_model_config(name, client_timeout=PROBE_S)
-        except InferenceServerException:
-            return UNKNOWN
-        return answer.config.parameters["engine"].string_value or UNKNOWN
+    def engine(self, name: str) -> str:
+        """What runs a model, as far as it is known."""
+        return self.engines.get(name, (UNKNOWN, 0.0))[0]
+
+    async def learn(self, name: str) -> None:
+        """Ask what runs a model, once for all that want to know; no reason to fail a request."""
+        async with self.learning:
+            if self.engines.get(name, (UNKNOWN, 0.0))[1] >= monotonic():
+                return
+            try:
+                answer = await self.control.get_model_config(name, client_timeout=self.control_s)
+            except InferenceServerException:
+                self.engines[name] = UNKNOWN, monotonic() + DOUBTED_S
+            else:
+                engine = answer.config.parameters["engine"].string_value or UNKNOWN
+                self.engines[name] = engine, monotonic() + BELIEVED_S
 
     async def register(self, name: str, size: int) -> str:
         """Have Triton map a region of shared memory; why it cannot, or nothing."""
         try:
-            async with self.control.client("control") as client:
-                await client.register_system_shared_memory(
-                    name, f"/{name}", size, client_timeout=PROBE_S
-                )
+            await self.control.register_system_shared_memory(
+                name, f"/{name}", size, client_timeout=self.control_s
+            )
         except InferenceServerException as error:
-            status = status_of(error)
-            if status in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
-                raise self.failed("shared memory", error) from None
-            return f"it cannot map {name}: {error.message()}"
+            if status_of(error) in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+                raise self.failed("shared memory", error, self.control_s) from None
+            return f"Triton cannot map {name}: {error.message()}"
         return ""
 
-    async def unregister(self, name: str) -> None:
-        """Have Triton forget a region; one that is gone has forgotten it already."""
+    async def unregister(self, name: str) -> bool:
+        """Have Triton forget a region; whether it has."""
         deadline = monotonic() + CLOSE_S
         while True:
             try:
-                async with self.control.client("control") as client:
-                    await client.unregister_system_shared_memory(name, client_timeout=CLOSE_S)
-                return
+                await self.control.unregister_system_shared_memory(name, client_timeout=CLOSE_S)
+                return True
             except InferenceServerException as error:
                 # Triton holds on to a region for a moment after its answer.
                 if IN_USE not in str(error.message()) or monotonic() > deadline:
-                    log.debug("%s was not unregistered: %s", name, error.message())
-                    return
+                    return status_of(error) == "UNAVAILABLE"  # what is gone has forgotten it
             await asyncio.sleep(0.02)
 
     async def regions(self) -> list[str]:
         """The regions that Triton has mapped, ours and others'."""
         try:
-            async with self.control.client("control") as client:
-                status = await client.get_system_shared_memory_status(client_timeout=PROBE_S)
+            status = await self.control.get_system_shared_memory_status(
+                client_timeout=self.control_s
+            )
         except InferenceServerException:
             return []
         return list(status.regions)
 
-    async def proven(self, track: Track) -> str:
-        """
-        What is wrong with the server; nothing if a real inference has answered.
-
-        The last request tells, and if it failed, or there was none, a picture of our own. Which
-        models are loaded is Triton's business: one that answers is enough.
-        """
-        if self.answers:
-            return ""
-        picture = detection.WARM_UP.read_bytes()
-        trouble = f"Triton at {self.url} does not answer"
-        for model in detection.SIZES:
-            try:
-                await asyncio.wait_for(track.answer(model, picture, Clock()), PROBE_S)
-            except Refusal as error:
-                trouble = error.message
-                if error.code != "model_not_loaded":
-                    break
-            except TimeoutError:
-                break
-            else:
-                return ""
-        return trouble
-
     async def close(self) -> None:
         await self.clients.close()
-        await self.control.close()
+        if self.own is not None:
+            await self.own.close()
 
 
 def status_of(error: InferenceServerException) -> str:
@@ -231,18 +230,25 @@ def status_of(error: InferenceServerException) -> str:
     return str(error.status()).removeprefix("StatusCode.")
 
 
-def refusal(name: str, status: str, message: str, triton: Triton) -> Refusal:
-    """The code and sentence of a failure that is Triton's."""
-    said = message.splitlines()[0][:300] if message else status
-    where = f"Triton at {triton.url}"
+def refusal(name: str, status: str, message: str, url: str, after_s: float) -> Refusal:
+    """The code and sentence of a failure that is Triton's; gRPC's own words are for the log."""
+    where = f"Triton at {url}"
     if status == "DEADLINE_EXCEEDED":
-        return Refusal(
-            "triton_timeout", f"{where} did not answer for {name} in {triton.timeout_s:g} s"
-        )
+        return Refusal("triton_timeout", f"{where} did not answer for {name} in {after_s:g} s")
     if FULL in message or status == "RESOURCE_EXHAUSTED":
-        return Refusal("triton_overloaded", f"{where} has too many requests for {name}: {said}")
+        return Refusal(
+            "triton_overloaded", f"{where} has a full queue for {name}; ask less of it at a time"
+        )
     if status == "NOT_FOUND" or "unknown model" in message or "is not ready" in message:
-        return Refusal("model_not_loaded", f"{where} has no model {name}: {said}")
+        return Refusal(
+            "model_not_loaded",
+            f"{where} has no model {name}; start it with that model and track "
+            "(`windtunnel triton --help`), or choose another track",
+        )
     if status in ("UNAVAILABLE", "CANCELLED") or STUB_DEAD in message:
-        return Refusal("triton_unavailable", f"{where} does not answer: {said}")
+        return Refusal(
+            "triton_unavailable",
+            f"{where} does not answer for {name}; start it (`windtunnel triton`) or take track A",
+        )
+    said = message.splitlines()[0][:300] if message else status
     return Refusal("triton_failed", f"{where} failed on {name}: {said}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from service import detection
 from service.limits import Refusal
-from service.settings import REMOTE_TRACKS, Settings
+from service.settings import NO_TRITON, REMOTE_TRACKS, Settings
 from service.slots import Slots
 from service.telemetry import Clock
 from service.tracks import Answer, Track, TrackA, TrackNull
@@ -106,7 +106,7 @@ class Worker:
 
 def remote(settings: Settings, slots: Slots) -> "Remote | None":
     """The way to Triton. Half a second to import: who has no Triton does not wait for it."""
-    if settings.triton_url == "none":
+    if settings.triton_url == NO_TRITON:
         return None
     from service.remote import Remote
 

@@ -250,7 +250,11 @@ def test_the_models_are_listed(serving: Serving) -> None:
     sizes = {model["name"]: model["input_size"] for model in listed["models"]}
     assert sizes == {"nano": 224, "small": 320, "medium": 416}
     assert len(listed["models"][0]["labels"]) == 80
-    assert listed["tracks"] == {"A": "onnxruntime-cpu", "null": "none"}
+    assert listed["tracks"] == {
+        "A": dict.fromkeys(sizes, "onnxruntime-cpu"),
+        "null": dict.fromkeys(sizes, "none"),
+    }
+    assert listed["models"][1]["paths"]["D"] == "/predict/small_gpu_e2e"
     assert alive == {"status": "alive"}
 
 

@@ -63,6 +63,9 @@ def test_a_single_setting_changes_nothing_else() -> None:
         ("SERVICE_SLOW_MS", "nan", "found 'nan'; expected a number from 0 to 1e+06"),
         ("SERVICE_HOST", "", "found nothing; expected a value"),
         ("SERVICE_PORT", "", "found ''; expected a whole number from 0 to 65535"),
+        ("SERVICE_TRITON_URL", "localhost", "expected none, or host:port as in 127.0.0.1:8001"),
+        ("SERVICE_TRITON_URL", "127.0.0.1:80010", "expected none, or host:port"),
+        ("SERVICE_TRITON_URL", "http://127.0.0.1:8001", "expected none, or host:port"),
     ],
 )
 def test_a_setting_that_is_refused_says_what_would_be_right(
@@ -70,6 +73,14 @@ def test_a_setting_that_is_refused_says_what_would_be_right(
 ) -> None:
     with pytest.raises(SettingsError, match="^" + re.escape(f"{name}: ") + ".*" + re.escape(said)):
         read({name: value})
+
+
+def test_a_track_that_needs_triton_is_refused_without_one() -> None:
+    with pytest.raises(
+        SettingsError, match="SERVICE_TRACK: D needs Triton, and SERVICE_TRITON_URL is"
+    ):
+        read({"SERVICE_TRACK": "D", "SERVICE_TRITON_URL": "none"})
+    assert read({"SERVICE_TRACK": "D", "SERVICE_TRITON_URL": "[::1]:8001"}).track == "D"
 
 
 def test_bad_settings_end_the_service_in_one_line() -> None:

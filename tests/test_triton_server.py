@@ -1,5 +1,6 @@
 """The launcher of Triton: proven before it is ready, mended when it breaks, gone when it ends."""
 
+import mmap
 import os
 import re
 import secrets
@@ -27,19 +28,20 @@ NO_CAT = ROOT / "loadtests/images/rocket-640x427.jpg"
 ONE = Served(("nano",), ("B",))
 
 
-def left_in_memory(pid: int) -> list[str]:
+def left_in_memory(pid: int) -> set[str]:
     """The regions of servers that this process started."""
-    return [region.name for region in shm.FOLDER.glob(f"{shm.NAME}{pid}-*")]
+    return {region.name for region in shm.FOLDER.glob(f"{shm.NAME}{pid}-*")}
 
 
 def test_a_server_is_stopped_with_its_stubs_and_leaves_no_shared_memory(tmp_path: Path) -> None:
+    others = left_in_memory(os.getpid())
     for server in running(Server(ONE, tmp_path / "log", ports=Ports.free())):
         root = psutil.Process(server.pid)
         processes = [root, *root.children(recursive=True)]
         assert len(processes) == 3  # the server, and a stub for each of the two instances
-        assert left_in_memory(os.getpid())
+        assert left_in_memory(os.getpid()) > others
     assert await_gone(processes) == []
-    assert left_in_memory(os.getpid()) == []
+    assert left_in_memory(os.getpid()) == others
 
 
 def test_what_is_asked_for_is_what_is_loaded_and_how(tmp_path: Path) -> None:
@@ -132,6 +134,14 @@ def test_a_stub_that_dies_is_noticed_and_the_server_started_again(
         assert "triton: stopped" in log.read_text()
 
 
+def test_a_server_that_is_killed_is_not_reported_as_one_of_its_stubs(tmp_path: Path) -> None:
+    for server in running(Server(ONE, tmp_path / "log", ports=Ports.free())):
+        psutil.Process(server.pid).kill()
+        assert server.wait_for_end(5) == "the server"
+        with pytest.raises(RunError, match=r"Triton: (the server ended by itself|ended with)"):
+            server.check()
+
+
 def test_nothing_is_left_of_a_server_whose_parent_was_killed(
     triton: Server, tmp_path: Path
 ) -> None:
@@ -145,7 +155,7 @@ def test_nothing_is_left_of_a_server_whose_parent_was_killed(
         deadline = time.monotonic() + 5
         while left_in_memory(parent.pid) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert left_in_memory(parent.pid) == []
+        assert left_in_memory(parent.pid) == set()
 
 
 def test_memory_that_nobody_uses_is_swept_and_memory_in_use_is_not(triton: Server) -> None:
@@ -153,18 +163,23 @@ def test_memory_that_nobody_uses_is_swept_and_memory_in_use_is_not(triton: Serve
     gone.wait()
     abandoned = shm.FOLDER / f"{shm.NAME}{gone.pid}-{secrets.token_hex(4)}x"
     foreign = shm.FOLDER / f"other-triton-{gone.pid}-00"
+    mapped = shm.FOLDER / f"{shm.NAME}{gone.pid}-{secrets.token_hex(4)}y"
     try:
-        for file in (abandoned, foreign):
+        for file in (abandoned, foreign, mapped):
             file.write_bytes(b"x")
-        in_use = left_in_memory(os.getpid())
-        assert in_use
-        shm.sweep()
-        assert not abandoned.exists()
+        running = left_in_memory(os.getpid())
+        assert running
+        with mapped.open("r+b") as opened, mmap.mmap(opened.fileno(), 1):
+            shm.sweep()
+            assert not abandoned.exists()
+            assert mapped.exists()
         assert foreign.exists()
-        assert left_in_memory(os.getpid()) == in_use
+        assert left_in_memory(os.getpid()) == running
+        shm.sweep()
+        assert not mapped.exists()
     finally:
-        foreign.unlink(missing_ok=True)
-        abandoned.unlink(missing_ok=True)
+        for file in (abandoned, foreign, mapped):
+            file.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ and seconds as JSON.
 
 import asyncio
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -24,9 +25,11 @@ from PIL import Image, ImageOps
 from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 
+from benchmarks.triton.probe import GREY, SIZES
+
 IMAGES = Path(__file__).parents[2] / "loadtests/images"
-SIZES = {"nano": 224, "small": 320, "medium": 416}
-GREY = (114, 114, 114)
+NAME = f"windtunnel-bare-{os.getpid()}"
+TIMEOUT_S = 10.0
 
 
 def squares(side: int) -> list[Any]:
@@ -43,7 +46,7 @@ async def client(
     pixels = tensors[0].nbytes
     cells = sum((tensors[0].shape[1] // stride) ** 2 for stride in (8, 16, 32))
     raw = 84 * cells * 4
-    name = f"windtunnel-bare-{number}"
+    name = f"{NAME}-{number}"
     region = shm.create_shared_memory_region(name, f"/{name}", pixels + raw)
     try:
         await server.register_system_shared_memory(name, f"/{name}", pixels + raw)
@@ -54,7 +57,7 @@ async def client(
         answers = 0
         while time.perf_counter() < end:
             shm.set_shared_memory_region(region, [tensors[(number + answers) % len(tensors)]])
-            await server.infer(model, [given], outputs=[wanted])
+            await server.infer(model, [given], outputs=[wanted], client_timeout=TIMEOUT_S)
             answers += 1
         return answers
     finally:
@@ -66,12 +69,14 @@ async def measure(address: str, model: str, clients: int, seconds: float) -> dic
     async with InferenceServerClient(address) as server:
         began = time.perf_counter()
         jobs = (client(server, model, n, tensors, began + seconds) for n in range(clients))
-        answers = sum(await asyncio.gather(*jobs))
-        took = time.perf_counter() - began
-        # Triton still uses a region for a moment after its last answer, and says so.
-        await asyncio.sleep(0.2)
-        for number in range(clients):
-            await server.unregister_system_shared_memory(f"windtunnel-bare-{number}")
+        try:
+            answers = sum(await asyncio.gather(*jobs))
+            took = time.perf_counter() - began
+        finally:
+            # Triton still uses a region for a moment after its last answer, and says so.
+            await asyncio.sleep(0.2)
+            for number in range(clients):
+                await server.unregister_system_shared_memory(f"{NAME}-{number}")
         return {"answers": answers, "seconds": took}
 
 

@@ -7,7 +7,8 @@ The folder that a server starts on, put together from the wheel and from service
         models/<model>                  a link into service/model_repository, or what differs
 
 Backends are copies: Triton refuses one that is a link ("escapes backend directory"). The folder is
-named after its content and never changed, so that servers may share it and none has to remove it.
+named after its content and never changed, so that servers may share it and none has to remove it;
+`make clean` does.
 """
 
 import hashlib
@@ -109,7 +110,8 @@ def assemble(served: Served, python: Interpreter, root: Path) -> Path:
         for name in (served.loaded if served.differs else ())
     }
     backends = sorted((service / "triton_backends").glob("*/*.py"))
-    digest = hashlib.sha256(repr((sorted(models), python.version, str(root))).encode())
+    wheel = sorted(folder.name for folder in python.packages.glob("nvidia_pytriton-*"))
+    digest = hashlib.sha256(repr((sorted(models), python.version, wheel, str(root))).encode())
     for content in (*changed.values(), *(file.read_bytes() for file in backends)):
         digest.update(hashlib.sha256(content).digest())
     final = root / ".tools/triton" / digest.hexdigest()[:16]

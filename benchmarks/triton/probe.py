@@ -20,8 +20,6 @@ SCORE = 0.25
 TIMEOUT_S = 20.0
 GREY = (114, 114, 114)
 SIZES = {"nano": 224, "small": 320, "medium": 416}
-# The units in which Triton's configurations and statistics count.
-US_PER_MS = 1000
 
 
 def check(address: str, served: Served, picture: Path) -> None:
@@ -67,12 +65,18 @@ def _infer(client: Any, name: str, tensor: Any) -> bool:
 
 def describe(address: str, served: Served) -> dict[str, Any]:
     """The server's version and its models as they are configured, for the record."""
-    with triton.InferenceServerClient(address) as client:
-        version = client.get_server_metadata(client_timeout=TIMEOUT_S).version
-        configs = {
-            name: client.get_model_config(name, client_timeout=TIMEOUT_S).config
-            for name in served.loaded
-        }
+    try:
+        with triton.InferenceServerClient(address) as client:
+            version = client.get_server_metadata(client_timeout=TIMEOUT_S).version
+            configs = {
+                name: client.get_model_config(name, client_timeout=TIMEOUT_S).config
+                for name in served.loaded
+            }
+    except triton.InferenceServerException as error:
+        raise RunError(
+            f"Triton at {address}: does not say what it serves ({error.message()}); expected its"
+            " models' configurations; its log has the reason"
+        ) from error
     engines = {config.parameters["engine"].string_value for config in configs.values()}
     return {
         "version": version,

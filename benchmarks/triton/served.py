@@ -2,7 +2,7 @@
 What a Triton is asked to serve: models, tracks, and how their detectors gather batches.
 
 Which of Triton's models a track needs is written down here and, for the service, in
-service/triton.py; a test holds the two alike.
+service/remote.py; a test holds the two alike.
 """
 
 from dataclasses import dataclass, replace

@@ -70,7 +70,7 @@ class Server:
         self._process: Process | None = None
         self._prefix = ""
         self._log_from = 0
-        self._stubs: dict[int, psutil.Process] = {}  # by the descriptor that tells of their end
+        self._watched: dict[int, str] = {}  # processes, by the descriptor that tells of their end
 
     @property
     def pid(self) -> int | None:
@@ -94,6 +94,7 @@ class Server:
 
     def start(self) -> None:
         """Start it, without waiting."""
+        shm.sweep()
         python = layout.interpreter(self._root)
         folder = layout.assemble(self.served, python, self._root)
         self._prefix = f"{shm.NAME}{os.getpid()}-{secrets.token_hex(4)}"
@@ -136,7 +137,7 @@ class Server:
 
         self._wait(lambda: _is_ready(self.http))
         probe.check(self.grpc, self.served, self._root / PICTURE)
-        self._watch_stubs()
+        self._watch()
         self.check()
 
     def _wait(self, ready: Callable[[], bool]) -> None:
@@ -150,16 +151,18 @@ class Server:
                 )
             time.sleep(POLL_S)
 
-    def _watch_stubs(self) -> None:
+    def _watch(self) -> None:
+        """The server first: when it is killed, its stubs end as well."""
         assert self._process, "start() comes first"
-        for stub in psutil.Process(self._process.pid).children():
-            with suppress(ProcessLookupError):  # one that has ended is missed by the count below
-                self._stubs[os.pidfd_open(stub.pid)] = stub
-        expected = self._instances()
-        if len(self._stubs) != expected:
+        with suppress(ProcessLookupError, psutil.Error):
+            self._watched[os.pidfd_open(self._process.pid)] = "the server"
+            for stub in psutil.Process(self._process.pid).children():
+                self._watched[os.pidfd_open(stub.pid)] = f"the Python stub {stub.pid}"
+        stubs, expected = len(self._watched) - 1, self._instances()
+        if stubs != expected:
             raise RunError(
-                f"Triton: {len(self._stubs)} Python stubs run; expected {expected}, one an"
-                f" instance; its log, {shown(self._log)}, has the reason"
+                f"Triton: {stubs} Python stubs run; expected {expected}, one an instance; its log,"
+                f" {shown(self._log)}, has the reason"
             )
 
     def _instances(self) -> int:
@@ -183,18 +186,18 @@ class Server:
             )
         if dead := self.wait_for_end(0):
             raise RunError(
-                f"Triton: {dead} ended by itself; expected it to live as long as the server, which"
-                f" never starts another; its last lines (all in {shown(self._log)}):\n"
+                f"Triton: {dead} ended by itself; expected both, the server and its stubs, to live"
+                f" until they are stopped; its last lines (all in {shown(self._log)}):\n"
                 + self._last_lines()
             )
 
     def wait_for_end(self, seconds: float) -> str:
-        """Wait for the end of a stub for so long; its name and pid, or nothing."""
-        if not self._stubs:
+        """Wait so long for the end of the server or of a stub; which of them, or nothing."""
+        if not self._watched:
             time.sleep(seconds)
             return ""
-        ended, _, _ = select.select([*self._stubs], [], [], seconds)
-        return f"the Python stub {self._stubs[ended[0]].pid}" if ended else ""
+        ended, _, _ = select.select([*self._watched], [], [], seconds)
+        return next((name for fd, name in self._watched.items() if fd in ended), "")
 
     def _last_lines(self) -> str:
         """Its errors, or the last it wrote: after an error it still says much about its end."""
@@ -213,9 +216,9 @@ class Server:
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """Stop it with its stubs, and remove the shared memory that a killed one leaves."""
-        for descriptor in self._stubs:
+        for descriptor in self._watched:
             os.close(descriptor)
-        self._stubs.clear()
+        self._watched.clear()
         if self._process:
             process, self._process = self._process, None
             process.stop(grace_s)

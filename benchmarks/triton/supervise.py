@@ -8,10 +8,10 @@ restarted: there a server that dies ends the run.
 
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 from benchmarks.processes import RunError
 from benchmarks.run import stopped_by_signals
-from benchmarks.triton import shm
 from benchmarks.triton.server import Server
 
 # More ends than this within so many seconds have a cause that starting again does not mend.
@@ -23,19 +23,24 @@ Say = Callable[[str], None]
 
 def supervise(server: Server, say: Say) -> None:
     """Keep the server up until Ctrl-C or SIGTERM, which raise KeyboardInterrupt."""
-    shm.sweep()
     ends: list[float] = []
+    was_up = False
     with stopped_by_signals():
         try:
-            _start(server, say)
             while True:
-                reason = _ended(server)
+                try:
+                    _start(server, say)
+                    was_up = True
+                    _wait_for_end(server)
+                except RunError as error:
+                    if not was_up:
+                        raise
+                    reason = str(error).partition("; its last lines")[0]
                 ends = [at for at in ends if at > time.monotonic() - WITHIN_S] + [time.monotonic()]
                 if len(ends) >= MOST_ENDS:
                     raise RunError(f"Triton ended {len(ends)} times in {WITHIN_S:g} s; {reason}")
                 say(f"{reason}\nstarting it again")
                 server.stop(0)
-                _start(server, say)
         finally:
             server.stop()
 
@@ -52,11 +57,8 @@ def _start(server: Server, say: Say) -> None:
     )
 
 
-def _ended(server: Server) -> str:
-    """Wait for the end of the server or of one of its stubs; say which and why."""
+def _wait_for_end(server: Server) -> NoReturn:
+    """Wait until the server or one of its stubs ends, which raises a RunError that says which."""
     while True:
         server.wait_for_end(WATCH_S)
-        try:
-            server.check()
-        except RunError as error:
-            return str(error).partition("; its last lines")[0]
+        server.check()
