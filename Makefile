@@ -34,8 +34,8 @@ demo: system setup build ## real campaigns of about five minutes, and what they 
 
 .PHONY: test
 test: system setup build ## all tests: Go, then Python; those of PyTorch if `make setup-pytorch` was made
-	$(BIN)/python -m benchmarks.environments simd || { test -z "$$CI" && echo "the tests of pillow-simd are left out"; }
-	$(BIN)/python -m benchmarks.environments triton || { test -z "$$CI" && echo "the tests of Triton are left out"; }
+	$(BIN)/python -m benchmarks.environments simd || { test -z "$${CI:-}" && echo "the tests of pillow-simd are left out"; }
+	$(BIN)/python -m benchmarks.environments triton || { test -z "$${CI:-}" && echo "the tests of Triton are left out"; }
 	cd $(GENERATOR) && go test $(RACE) ./...
 	$(BIN)/pytest
 

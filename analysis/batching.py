@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 COVERED = 0.9  # the share of the window that must lie between the first reading and the last
+GAP_NS = 2_000_000_000  # readings about its edges may be so far apart, or a tenth of a long one
 ALL = 0  # the batch size under which a model's own counters stand
 COMPUTE = ("compute_input", "compute_infer", "compute_output")
 ENSEMBLE = "ensemble"  # what run.json has as its backend
@@ -94,6 +95,11 @@ def increase(found: Counters, start_ns: int, end_ns: int) -> dict[Key, float] | 
         return None
     low = int(np.searchsorted(at, start, side="right")) - 1
     high = int(np.searchsorted(at, end, side="left"))
+    # Between readings that are far apart, much of what lies outside would be taken for inside.
+    before = int(at[low + 1] - at[low]) if start > at[low] else 0
+    after = int(at[high] - at[high - 1]) if end < at[high] else 0
+    if max(before, after) > max(GAP_NS, (1 - COVERED) * (end_ns - start_ns)):
+        return None
     if any(np.any(np.diff(values[low : high + 1]) < 0) for values in found.values.values()):
         return None
     # From the first reading on: nanoseconds since 1970 are too many digits for a float.

@@ -115,7 +115,7 @@ def _state(environment: str, root: Path) -> str:
     digest = hashlib.sha256()
     for name in (_lock(environment), *recipe.files):
         digest.update((root / name).read_bytes())
-    digest.update(f"{recipe.options()} {sys.version_info[:2]}".encode())
+    digest.update(f"{recipe.options()} {recipe.python} {sys.version_info[:2]}".encode())
     return digest.hexdigest() + "\n"
 
 
@@ -127,7 +127,7 @@ def _install(environment: str, folder: Path, root: Path) -> None:
     recipe, uv = RECIPES[environment], _uv(root)
     # A build from when headers were missing has the same name, installed or in uv's cache: begin
     # with an empty folder and build anew.
-    _step(["venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], uv, root)
+    _step(["venv", "--quiet", "--clear", "--python", recipe.python, str(folder)], uv, root)
     if recipe.compiled:
         _step(["cache", "clean", "--quiet", recipe.compiled], uv, root)
     lock = ["--python", str(folder), "--require-hashes", _lock(environment)]

@@ -3,8 +3,9 @@ Which services are up: those of one repeat side by side (restart = "block"), or 
 visited (restart = "cell").
 
 Side by side, the visits of a block follow each other without a start in between, so that what is
-compared is close in time; the idle ones wait in the kernel and use no CPU. Fresh processes for each
-repeat make the luck of a start (memory layout, address hashing) part of the spread between repeats.
+compared is close in time; the idle ones wait in the kernel and use next to no CPU. Fresh processes
+for each repeat make the luck of a start (memory layout, address hashing) part of the spread between
+repeats.
 """
 
 import time

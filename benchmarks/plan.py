@@ -237,6 +237,10 @@ def duration(seconds: float) -> str:
 def facts(prepared: Prepared, checkout: Path) -> dict[str, Any]:
     """Machine, versions and commit, for run.json."""
     names = {"default", *prepared.environments.values()}
+    campaign = prepared.campaign
+    ours = (v for name, v in campaign.variants.items() if name not in prepared.left_out)
+    if any(campaign.served_to(variant) for variant in ours):
+        names.add("triton")
     pythons = {name: environments.interpreter(name, ROOT) for name in sorted(names)}
     return {
         "machine": machine.facts(),

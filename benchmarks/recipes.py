@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,8 +31,15 @@ found = torch.nn.functional.conv2d(ones, ones, padding=1).numpy().tolist()
 assert found == [[[[4, 6, 4], [6, 9, 6], [4, 6, 4]]]], f"a convolution gives {found}"
 """
 _PROVE_TRITON = """
+import ctypes, sys, sysconfig
 from pathlib import Path
 import cv2, numpy, onnxruntime, PIL, pytriton, simplejpeg
+version = "%d.%d" % sys.version_info[:2]
+beside = Path(sysconfig.get_config_var("LIBDIR"), f"libpython{version}.so.1.0")
+try:
+    ctypes.CDLL(str(beside if beside.exists() else beside.name))
+except OSError:
+    sys.exit(f"{beside.name} is missing: apt-get install libpython{version}")
 server = Path(pytriton.__file__).parent / "tritonserver/bin/tritonserver"
 assert server.exists(), f"no {server}"
 assert numpy.__version__.startswith("1."), f"numpy is {numpy.__version__}, which Triton misreads"
@@ -47,6 +55,7 @@ class Recipe:
     proof: str  # a program that fails where the environment is not what it should be
     expected: str  # what it should be, and what to do when it is not
     compiled: str = ""  # the package that is built here
+    python: str = sys.executable  # which one, in uv's words
     files: tuple[str, ...] = ()  # what it is made from besides its lock
     options: Callable[[], list[str]] = list  # of `uv pip sync`
 
@@ -109,6 +118,11 @@ def _triton_lacking(_root: Path) -> str:
     )
 
 
+def triton_python(ours: tuple[int, int]) -> str:
+    """Numpy 1.26 has no wheel for a Python above 3.12: then uv looks for another one here."""
+    return sys.executable if ours < (3, 13) else ">=3.11,<3.13"
+
+
 RECIPES = {
     "simd": Recipe(
         work=_simd_work,
@@ -129,6 +143,7 @@ RECIPES = {
         work=_triton_work,
         lacking=_triton_lacking,
         proof=_PROVE_TRITON,
-        expected="nvidia-pytriton's server and numpy 1; remove the folder and try again",
+        expected="nvidia-pytriton's server, numpy 1 and Python's shared library; then try again",
+        python=triton_python(sys.version_info[:2]),
     ),
 }

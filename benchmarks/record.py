@@ -130,8 +130,8 @@ class Record:
         default = self.campaign.get("track")
         found = [
             variant.get("settings", {}).get("SERVICE_TRACK", default)
-            for variant in self.campaign["variants"].values()
-            if not variant.get("url")
+            for name, variant in self.campaign["variants"].items()
+            if name not in self.left_out and not variant.get("url")
         ]
         return [str(track) for track in dict.fromkeys(found) if track]
 

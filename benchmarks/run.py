@@ -127,7 +127,7 @@ class Run:
         started, seconds = self._lineup.prepare(visit, rest, self._display.working)
         if not started:
             return
-        self._clock.saw_start(seconds, sum(target.pid is not None for target in started))
+        self._clock.saw_start(seconds, sum(bool(target.pids) for target in started))
         known = self._recorder.record.run["services"]
         new = {target.name: target.facts() for target in started if target.name not in known}
         if new:

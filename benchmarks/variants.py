@@ -42,8 +42,6 @@ class Target(Protocol):
     @property
     def url(self) -> str: ...
     @property
-    def pid(self) -> int | None: ...
-    @property
     def pids(self) -> tuple[int, ...]: ...  # of the service, and of the Triton that it uses
     @property
     def statistics(self) -> tuple[str, str] | None: ...  # where that Triton has them
@@ -72,7 +70,6 @@ def predict_path(campaign: Campaign, variant: Variant) -> str:
 class Address:
     """A variant that others run."""
 
-    pid = None
     pids: tuple[int, ...] = ()
     statistics: tuple[str, str] | None = None
 

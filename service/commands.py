@@ -26,7 +26,9 @@ def serve() -> None:
     Serve object detection over HTTP, as the SERVICE_* variables say.
 
     SERVICE_PRESET chooses baseline, seed or optimized; every other variable changes one
-    setting of it. service/README.md lists them all.
+    setting of it. service/README.md lists them all. Where a Triton listens at
+    SERVICE_TRITON_URL (127.0.0.1:8001; `windtunnel triton` starts one), pictures are answered
+    by track B, otherwise by track A.
 
     Example: SERVICE_PRESET=optimized SERVICE_PORT=9600 windtunnel serve
     """

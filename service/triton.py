@@ -30,6 +30,9 @@ CHANNEL = [
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 200),
 ]
+# gRPC gives channels that are alike one connection between them: a client that is made for a
+# request would use that of any other.
+ALONE = ("grpc.use_local_subchannel_pool", 1)
 # Of calls that are no inference, where the deadline of one is not shorter still.
 CONTROL_S = 2.0
 CLOSE_S = 1.0
@@ -96,7 +99,7 @@ class Anew:
     @asynccontextmanager
     async def client(self, name: str) -> AsyncIterator[InferenceServerClient]:
         self.created += 1
-        async with InferenceServerClient(self.url, channel_args=CHANNEL) as client:
+        async with InferenceServerClient(self.url, channel_args=[*CHANNEL, ALONE]) as client:
             yield client
 
     async def close(self) -> None:

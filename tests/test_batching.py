@@ -72,6 +72,24 @@ def test_what_rose_in_a_window_is_what_rose_in_its_parts(
         )
 
 
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        ((0, 1, 2, 3, 4, 5, 6), True),
+        ((0, 3.5, 4, 5, 6), False),  # nothing is known of what happened before the window
+        ((0, 1, 2, 3, 6.5), False),
+        ((0, 1, 1.6, 4.8, 5, 6), True),  # a gap inside loses nothing
+    ],
+)
+def test_an_edge_that_lies_in_a_gap_of_the_readings_is_no_edge(
+    seconds: tuple[float, ...], told: bool
+) -> None:
+    at = np.array([BOOT_NS + round(second * S) for second in seconds], np.int64)
+    found = Counters(at, {EXECUTIONS: np.arange(len(seconds), dtype=float)})
+    rose = batching.increase(found, BOOT_NS + S + S // 2, BOOT_NS + 5 * S + S // 2)
+    assert (rose is not None) is told
+
+
 @given(histories(), st.data())
 def test_a_window_rises_by_no_less_than_the_readings_in_it_and_no_more_than_those_around_it(
     found: Counters, data: st.DataObject

@@ -50,16 +50,26 @@ def test_a_command_in_a_readme_parses(where: str, arguments: list[str]) -> None:
     assert context.command.name == name, where
 
 
-def between_markers() -> list[str]:
+def tables() -> list[tuple[str, list[str]]]:
+    """What stands between markers in the README: the record's name, and the lines."""
     text = (ROOT / "README.md").read_text()
-    found = re.search(r"<!-- record: (\S+) -->\n(.*?)<!-- end -->", text, re.S)
-    assert found, "README.md has no table between its markers"
-    return [found[1], *found[2].strip().splitlines()]
+    found = re.findall(r"<!-- record: (\S+) -->\n(.*?)<!-- end -->", text, re.S)
+    assert len(found) == text.count("<!-- record:") > 0, "README.md has no table in its markers"
+    return [(record, lines.strip().splitlines()) for record, lines in found]
 
 
-def test_the_table_of_the_readme_is_what_its_record_says() -> None:
-    record, *rows = between_markers()
+@pytest.mark.parametrize(("record", "rows"), tables())
+def test_a_table_of_the_readme_is_what_its_record_says(record: str, rows: list[str]) -> None:
     produced = markdown.text(compare(load(ROOT / record), percentiles=PERCENTILES)).splitlines()
     assert len(rows) > 5
     for row in rows:
         assert row in produced, f"{row}\nis not what `windtunnel compare {record}` says"
+
+
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+
+
+@pytest.mark.parametrize("readme", [*READMES, *sorted((ROOT / "benchmarks/results").glob("*.md"))])
+def test_what_a_readme_links_to_is_there(readme: Path) -> None:
+    for target in LINK.findall(readme.read_text()):
+        assert (readme.parent / target).exists(), f"{readme}: {target}"

@@ -1,7 +1,9 @@
 """Which environment a variant runs in, and what is said when it cannot be made."""
 
+import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -177,3 +179,27 @@ def test_a_campaign_without_images_is_refused(tmp_path: Path) -> None:
     file.write_text(SIMD.replace("cat-451x300.jpg", "nothing"))
     with pytest.raises(RunError, match="images: nothing to send"):
         plan.prepare(campaigns.read(file), CHECKOUT, silent)
+
+
+def test_triton_gets_a_python_that_numpy_1_has_a_wheel_for() -> None:
+    assert recipes.triton_python((3, 11)) == recipes.triton_python((3, 12)) == sys.executable
+    assert recipes.triton_python((3, 13)) == ">=3.11,<3.13"
+
+
+@pytest.mark.parametrize(
+    ("machine", "libc", "lacking"),
+    [
+        ("x86_64", ("glibc", "2.36"), ""),
+        ("x86_64", ("glibc", "2.31"), "with glibc 2.31; expected x86_64 with glibc 2.35"),
+        ("aarch64", ("glibc", "2.36"), "found aarch64 with glibc 2.36"),
+        ("x86_64", ("", ""), "found x86_64 with no glibc"),
+    ],
+)
+def test_a_machine_that_triton_cannot_run_on_is_named(
+    machine: str, libc: tuple[str, str], lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(platform, "libc_ver", lambda: libc)
+    said = recipes.RECIPES["triton"].lacking(ROOT)
+    assert lacking in said
+    assert bool(said) is bool(lacking)

@@ -77,6 +77,19 @@ def test_a_record_says_what_was_planned_and_what_is_there(tmp_path: Path) -> Non
         found.samples(FIRST)
 
 
+def test_the_tracks_are_those_of_the_variants_that_were_run(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    variants = {
+        "a": {"settings": {}},
+        "b": {"settings": {"SERVICE_TRACK": "D"}},
+        "c": {"settings": {"SERVICE_TRACK": "B"}},  # left out
+        "d": {"url": "http://127.0.0.1:1/"},
+    }
+    run = json.loads(changed({"variants": variants, "track": "null"}))
+    (path / "run.json").write_text(json.dumps(run))
+    assert record.load(path).tracks == ["null", "D"]
+
+
 def test_of_a_campaign_or_results_folder_the_newest_run_is_read(tmp_path: Path) -> None:
     folder(tmp_path, "20261123T100000Z-000001")
     newer = folder(tmp_path, "20261123T100001Z-000000")

@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis import batching
-from benchmarks import metrics
+from benchmarks import metrics, probe
 from benchmarks.metrics import Row, labels_text
 from benchmarks.processes import free_port
 from benchmarks.record import RecordError
+from benchmarks.triton import statistics
 from benchmarks.triton.statistics import (
     GAUGES,
     PENDING,
@@ -231,6 +232,22 @@ def test_an_answer_that_is_none_is_left_out_and_said(
     assert column(file, STATISTICS, "execution_count") == [1, 4]
 
 
+def test_a_long_visit_is_read_less_often_instead_of_filling_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "MOST_PAGES", 16)
+    file = tmp_path / "metrics.parquet"
+    answers = [(200, answer(model("nano", n))) for n in range(1, 41)]
+    with triton_of(*answers) as reader:
+        for _ in range(40):
+            reader.read()
+        facts = reader.write(file)
+    counts = column(file, STATISTICS, "execution_count")
+    assert (facts["readings"], facts["failed"]) == (40, 0)
+    assert 3 <= len(counts) <= 8
+    assert counts == sorted(counts)
+
+
 ROW = Row(1_795_692_344_357_000_001, "prometheus", "up", labels_text({"job": "any"}), 0.1)
 
 
@@ -301,6 +318,19 @@ def infer(address: str, name: str, kind: str, shape: list[int], data: bytes, key
     return len(body)
 
 
+def counted(triton: Server, model: str, more: int) -> None:
+    """Wait until Triton has counted the last answers, which it does after it has sent them."""
+    url = f"http://{triton.http}/v2/models/{model}/stats"
+    deadline, previous = time.monotonic() + 5, -1
+    while time.monotonic() < deadline:
+        (stats,) = json.loads(probe.get(url, 5)[1])["model_stats"]
+        if stats["inference_count"] == previous >= more:
+            return
+        previous = stats["inference_count"]
+        time.sleep(0.1)
+    raise AssertionError(f"{model}: {previous} inferences counted; expected at least {more}")
+
+
 def used(reader: Statistics, file: Path) -> dict[str, batching.Use]:
     """What the analysis makes of all that was read."""
     assert reader.write(file)["failed"] == 0
@@ -324,6 +354,7 @@ def test_the_counters_of_a_real_triton_are_those_of_what_it_was_sent(
         ]
         reader.read()
         assert all(request.result() > 400 for request in sent)
+    counted(triton, "nano_balanced", 40)
     reader.read()
     file = tmp_path / "metrics.parquet"
     use = used(reader, file)["nano_balanced"]
@@ -347,6 +378,7 @@ def test_the_ensemble_of_a_real_triton_waits_in_its_steps(triton: Server, tmp_pa
             for _ in range(12)
         ]
         assert all(request.result() > 400 for request in sent)
+    counted(triton, "nano_D", 12)
     reader.read()
     found = used(reader, tmp_path / "metrics.parquet")
     assert set(found) == {"nano_D", "nano_decode", "nano_balanced"}

@@ -11,14 +11,14 @@ import pytest
 
 from benchmarks.usage import Meter
 
-# Burns 0.6 s in two children that end, says so, and waits.
+# When told to, burns 0.6 s in two children that end, says so, and waits.
 BURN = """
 import multiprocessing, sys, time
 def burn():
     end = time.process_time() + 0.3
     while time.process_time() < end: pass
 if __name__ == "__main__":
-    multiprocessing.set_start_method("fork")
+    multiprocessing.set_start_method("fork"); sys.stdin.readline()
     for _ in range(2):
         child = multiprocessing.Process(target=burn); child.start(); child.join()
     print("burnt", flush=True); sys.stdin.read()
@@ -29,6 +29,7 @@ import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, text=True)
 print(child.pid, flush=True)
+child.stdin.write(sys.stdin.readline()); child.stdin.flush()
 child.stdout.readline(); print("burnt", flush=True)
 sys.stdin.read(); child.kill(); child.wait()
 """
@@ -55,12 +56,21 @@ def line(process: Process) -> str:
     return process.stdout.readline().strip()
 
 
+def burnt(*processes: Process) -> bool:
+    """Tell them to burn, and wait until they have."""
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [line(process) for process in processes] == ["burnt"] * len(processes)
+
+
 def test_the_cpu_time_of_workers_that_have_ended_is_counted() -> None:
     with python(BURN) as process:
         meter = Meter((process.pid,), os.getpid())
         start_ns = time.time_ns()
         meter.read()
-        assert line(process) == "burnt"
+        assert burnt(process)
         meter.read()
         service = meter.service(start_ns, time.time_ns())
         shares = meter.machine(start_ns, time.time_ns())
@@ -79,7 +89,7 @@ def test_the_service_and_its_triton_are_told_apart_and_counted_together() -> Non
         meter = Meter((service.pid, triton.pid), os.getpid())
         start_ns = time.time_ns()
         meter.read()
-        assert [line(service), line(triton)] == ["burnt", "burnt"]
+        assert burnt(service, triton)
         meter.read()
         end_ns = time.time_ns()
         found = meter.service(start_ns, end_ns)
@@ -103,7 +113,7 @@ def test_a_process_that_is_in_two_trees_is_counted_once() -> None:
         meter = Meter((process.pid, child), os.getpid())
         start_ns = time.time_ns()
         meter.read()
-        assert line(process) == "burnt"
+        assert burnt(process)
         meter.read()
         found = meter.service(start_ns, time.time_ns())
     assert found
@@ -117,7 +127,7 @@ def test_a_tree_that_has_ended_keeps_what_it_had_used() -> None:
         meter = Meter((service.pid, triton.pid), os.getpid())
         start_ns = time.time_ns()
         meter.read()
-        assert [line(service), line(triton)] == ["burnt", "burnt"]
+        assert burnt(service, triton)
         meter.read()
         service.kill()
         service.wait()

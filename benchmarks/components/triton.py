@@ -140,7 +140,7 @@ def measure(model: str, clients: int, repeats: int, seconds: float) -> tuple[dic
             print(f"repeat {number} of {repeats}", file=sys.stderr, flush=True)
             for name, of in found.items():
                 target = services.get(name)
-                pid = target.pid if target else None
+                pid = next(iter(target.pids)) if target else None
                 before = cpu_s(pid), cpu_s(triton.pid)
                 if target:
                     rate, answers = loaded(target, clients, seconds)

@@ -22,7 +22,9 @@ from benchmarks.metrics import Row, labels_text
 STATISTICS = "triton_statistics"
 GAUGES = "triton_metrics"
 PENDING = "nv_inference_pending_request_count"
+GAUGE = PENDING.encode()
 TIMEOUT_S = 1.0
+MOST_PAGES = 8000  # those of more than half an hour, two at a time, twice a second
 
 # A sample of Prometheus' text format; a quoted label may hold any character, escaped or not.
 _LABEL = r'(\w+)="((?:[^"\\]|\\.)*)"'
@@ -34,6 +36,7 @@ _ESCAPES = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 class Page:
     """What one address answered, and when: midway between the question and the answer."""
 
+    reading: int  # from 1
     at_unix_ns: int
     source: str
     body: bytes
@@ -48,26 +51,39 @@ class Statistics:
             GAUGES: f"http://{metrics_address}/metrics",
         }
         self._pages: list[Page] = []
-        self._readings = self._failed = 0
+        self._readings = 0
+        self._failed: set[int] = set()  # which of them lack a page
         self._error: str | None = None
+        self._every = 1
 
     def read(self) -> None:
         """Read both pages; one that cannot be had is left out, and counted."""
         self._readings += 1
+        if self._readings % self._every == 0:
+            self._read()
+        if len(self._pages) > MOST_PAGES:
+            # Counters lose nothing by being read less often; hours of pages are gigabytes.
+            self._pages = [p for p in self._pages if p.reading % (2 * self._every) == 0]
+            self._every *= 2
+
+    def _read(self) -> None:
         for source, url in self._urls.items():
             began = time.time_ns()
             try:
                 status, body = probe.get(url, TIMEOUT_S)
             except probe.FAILURES as error:
-                self._fail(f"GET {url}: no answer ({error})")
+                self._fail(self._readings, f"GET {url}: no answer ({error})")
                 return  # whoever hangs on one page will not be asked for the other
             if status != 200:
-                self._fail(f"GET {url} answered {status}; expected 200")
+                self._fail(self._readings, f"GET {url} answered {status}; expected 200")
                 return
-            self._pages.append(Page((began + time.time_ns()) // 2, source, body))
+            if source == GAUGES:  # of dozens of kilobytes, a line for each model
+                body = b"\n".join(line for line in body.split(b"\n") if line.startswith(GAUGE))
+            self._pages.append(Page(self._readings, (began + time.time_ns()) // 2, source, body))
 
-    def _fail(self, what: str) -> None:
-        self._failed, self._error = self._failed + 1, what
+    def _fail(self, reading: int, what: str) -> None:
+        self._failed.add(reading)
+        self._error = what
 
     def write(self, path: Path) -> dict[str, Any]:
         """Write what was read, if any of it is worth a file; returns what cell.json says of it."""
@@ -75,7 +91,7 @@ class Statistics:
         rows = without_idle_models(rows)
         if rows:
             metrics.write(path, rows)
-        return {"readings": self._readings, "failed": self._failed, "error": self._error}
+        return {"readings": self._readings, "failed": len(self._failed), "error": self._error}
 
     def _parsed(self, page: Page) -> list[Row]:
         parse = statistics_rows if page.source == STATISTICS else pending_rows
@@ -83,8 +99,9 @@ class Statistics:
             return [Row(page.at_unix_ns, page.source, *rest) for rest in parse(page.body)]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             self._fail(
+                page.reading,
                 f"{self._urls[page.source]}: not what Triton answers ({type(error).__name__}:"
-                f" {error}); expected its model statistics"
+                f" {error}); expected its model statistics",
             )
             return []
 
@@ -133,7 +150,8 @@ def without_idle_models(rows: list[Row]) -> list[Row]:
     busy: set[str] = set()
     models = {labels: str(json.loads(labels).get("model")) for labels in {r.labels for r in rows}}
     for row in rows:
-        before = 0.0 if row.series == PENDING else first.setdefault(row[2:4], row.value)
+        counter = row.series, row.labels
+        before = 0.0 if row.series == PENDING else first.setdefault(counter, row.value)
         if row.value != before:
             busy.add(models[row.labels])
     return [row for row in rows if models[row.labels] in busy]

@@ -7,8 +7,8 @@ Run it where the plans will run, with the TensorRT and the DALI of that Triton: 
 GPU and the version that built it and no other. The service `export` of docker-compose.yml does
 that. What is in DIR already, from the same sources, versions and GPU, is left as it is.
 
-Not run by the project's own tests, for want of a GPU. They check what can be checked without one:
-the graphs that it starts from, and that it says what is missing.
+Not run here. The tests check what can be checked without a GPU: the graphs that it starts from, and
+that it says what is missing.
 """
 
 import argparse
@@ -155,6 +155,9 @@ def write_detectors(out: Path, name: str) -> None:
 
 
 def write(out: Path, names: list[str]) -> None:
+    # Of another export: the server loads all that is there, and one that fails ends it.
+    for folder in out.glob("*/configs"):
+        shutil.rmtree(folder.parent)
     for model, configs in build.models(names).items():
         config = out / model / "configs/gpu.pbtxt"
         config.parent.mkdir(parents=True, exist_ok=True)
