@@ -94,8 +94,12 @@ def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from running(Server(Served(), log, ports=Ports.free()))
 
 
-def running(server: Server) -> Iterator[Server]:
-    """A Triton from its first right answer to its end, where its environment has been made."""
+def running(server: Server, grace_s: float = 0.0) -> Iterator[Server]:
+    """
+    A Triton from its first right answer to its end, where its environment has been made.
+
+    Killed, unless it is given time: asked to end it takes 3 s, and there are many of them.
+    """
     if not (ROOT / ".venv-triton/.stamp").exists():
         reason = "Triton's environment has not been made here: run `make setup-triton`"
         if os.environ.get("CI"):
@@ -106,7 +110,7 @@ def running(server: Server) -> Iterator[Server]:
         server.wait_ready()
         yield server
     finally:
-        server.stop()
+        server.stop(grace_s)
 
 
 def launched(log: Path, **settings: str) -> tuple[Service, "subprocess.Popen[bytes]"]:

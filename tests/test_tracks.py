@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -204,6 +205,18 @@ class Spans(BaseHTTPRequestHandler):
         pass
 
 
+def children_of(received: list[dict[str, Any]], trace: str, parent: str) -> list[str]:
+    """The names of the spans that were exported under a parent."""
+    return [
+        span["name"]
+        for batch in received
+        for resource in batch["resourceSpans"]
+        for scope in resource["scopeSpans"]
+        for span in scope["spans"]
+        if (span["traceId"], span.get("parentSpanId")) == (trace, parent)
+    ]
+
+
 @pytest.fixture
 def collector() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     received: list[dict[str, Any]] = []
@@ -233,12 +246,7 @@ def test_the_callers_trace_goes_on_in_tritons_own_spans(
             with serving(PRESET=preset, TRITON_URL=triton.grpc, WORKERS="1").client() as client:
                 answer = client.post("/predict/nano?track=B", content=CAT, headers=headers)
             assert answer.status_code == 200
-    spans = [
-        span
-        for batch in received
-        for resource in batch["resourceSpans"]
-        for scope in resource["scopeSpans"]
-        for span in scope["spans"]
-    ]
-    ours = [s for s in spans if s["traceId"] == trace and s.get("parentSpanId") == span]
-    assert [s["name"] for s in ours] == ["InferRequest"] * 2
+        deadline = time.monotonic() + 10
+        while len(ours := children_of(received, trace, span)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+    assert ours == ["InferRequest"] * 2

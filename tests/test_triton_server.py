@@ -33,9 +33,12 @@ def left_in_memory(pid: int) -> set[str]:
     return {region.name for region in shm.FOLDER.glob(f"{shm.NAME}{pid}-*")}
 
 
-def test_a_server_is_stopped_with_its_stubs_and_leaves_no_shared_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("grace_s", [0.0, 10.0], ids=["killed", "asked"])
+def test_a_server_is_stopped_with_its_stubs_and_leaves_no_shared_memory(
+    tmp_path: Path, grace_s: float
+) -> None:
     others = left_in_memory(os.getpid())
-    for server in running(Server(ONE, tmp_path / "log", ports=Ports.free())):
+    for server in running(Server(ONE, tmp_path / "log", ports=Ports.free()), grace_s):
         root = psutil.Process(server.pid)
         processes = [root, *root.children(recursive=True)]
         assert len(processes) == 3  # the server, and a stub for each of the two instances

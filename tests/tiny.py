@@ -29,11 +29,19 @@ def campaign(folder: Path, *, one: str = "bytes", two: str = "bytes", more: str 
     return file
 
 
+def is_there(process: psutil.Process) -> bool:
+    """Whether it runs; it may end between two questions."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def await_gone(processes: list[psutil.Process], seconds: float = 10) -> list[psutil.Process]:
     """Those of some processes that are still there after a while; a zombie is gone."""
     deadline = time.monotonic() + seconds
     while True:
-        left = [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        left = [process for process in processes if is_there(process)]
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.05)

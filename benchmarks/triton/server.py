@@ -11,7 +11,6 @@ import re
 import secrets
 import select
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any
 import psutil
 
 from benchmarks.environments import ROOT
+from benchmarks.probe import is_open
 from benchmarks.processes import Command, Process, RunError, free_port, last_lines
 from benchmarks.record import shown
 from benchmarks.recorder import explained, now
@@ -135,7 +135,7 @@ class Server:
         # It takes a third of a second to import, which is time in which the server starts.
         from benchmarks.triton import probe
 
-        self._wait(lambda: _is_ready(self.http))
+        self._wait(lambda: is_open(f"http://{self.http}/v2/health/ready"))
         probe.check(self.grpc, self.served, self._root / PICTURE)
         self._watch()
         self.check()
@@ -223,14 +223,3 @@ class Server:
             process, self._process = self._process, None
             process.stop(grace_s)
             shm.remove(self._prefix)
-
-
-def _is_ready(address: str) -> bool:
-    """A connection of its own each time: one that is kept would hold the server's exit."""
-    request = urllib.request.Request(f"http://{address}/v2/health/ready")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
