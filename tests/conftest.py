@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import pytest
@@ -41,15 +42,18 @@ class Service:
         return httpx.Client(base_url=self.url, timeout=60)
 
 
+def leave_out(reason: str) -> NoReturn:
+    """Skip a test whose environment is not here; under CI it has to be."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}; CI may not leave its tests out")
+    pytest.skip(reason)
+
+
 def find_simd_python() -> Path:
     """A machine without a compiler cannot have pillow-simd; CI has to."""
-    folder = ROOT / ".venv-simd"
-    if not (folder / ".stamp").exists():
-        reason = "pillow-simd has not been compiled here: run `make setup-simd`"
-        if os.environ.get("CI"):
-            pytest.fail(f"{reason}; CI may not leave its tests out")
-        pytest.skip(reason)
-    return folder / "bin/python"
+    if not (ROOT / ".venv-simd/.stamp").exists():
+        leave_out("pillow-simd has not been compiled here: run `make setup-simd`")
+    return ROOT / ".venv-simd/bin/python"
 
 
 @pytest.fixture
@@ -101,10 +105,7 @@ def running(server: Server, grace_s: float = 0.0) -> Iterator[Server]:
     Killed, unless it is given time: asked to end it takes 3 s, and there are many of them.
     """
     if not (ROOT / ".venv-triton/.stamp").exists():
-        reason = "Triton's environment has not been made here: run `make setup-triton`"
-        if os.environ.get("CI"):
-            pytest.fail(f"{reason}; CI may not leave its tests out")
-        pytest.skip(reason)
+        leave_out("Triton's environment has not been made here: run `make setup-triton`")
     try:
         server.start()
         server.wait_ready()

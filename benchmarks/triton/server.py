@@ -70,6 +70,7 @@ class Server:
         self._process: Process | None = None
         self._prefix = ""
         self._log_from = 0
+        self._facts: dict[str, Any] = {}
         self._watched: dict[int, str] = {}  # processes, by the descriptor that tells of their end
 
     @property
@@ -137,6 +138,7 @@ class Server:
 
         self._wait(lambda: is_open(f"http://{self.http}/v2/health/ready"))
         probe.check(self.grpc, self.served, self._root / PICTURE)
+        self._facts = probe.describe(self.grpc, self.served)
         self._watch()
         self.check()
 
@@ -167,14 +169,12 @@ class Server:
 
     def _instances(self) -> int:
         """How many Python instances the models have."""
-        models = self.facts()["models"].values()
+        models = self._facts["models"].values()
         return sum(model["instances"] for model in models if model["backend"] != "ensemble")
 
     def facts(self) -> dict[str, Any]:
-        """What run.json says about the server; it must be up."""
-        from benchmarks.triton import probe
-
-        return probe.describe(self.grpc, self.served)
+        """What run.json says about the server, as it said when it was ready."""
+        return self._facts
 
     def check(self) -> None:
         """Raise if the server or one of its stubs has ended."""
