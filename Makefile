@@ -114,7 +114,8 @@ go: | $(TOOLS)/bin/uv
 .PHONY: lock
 lock: | $(TOOLS)/bin/uv ## requirements/*.txt from pyproject.toml: names, versions, hashes
 	uv pip compile pyproject.toml --quiet --no-header --universal --generate-hashes --python-version 3.11 \
-	  --group service --group pillow --group loadtests --group analysis --group dev -o requirements/default.txt
+	  --group service --group pillow --group loadtests --group analysis \
+	  --group grafana --group peers --group dev -o requirements/default.txt
 	uv pip compile pyproject.toml --quiet --no-header --universal --generate-hashes --python-version 3.11 \
 	  --group service --group simd -o requirements/simd.txt
 	uv pip compile pyproject.toml --quiet --no-header --universal --generate-hashes --python-version 3.11 \
