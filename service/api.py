@@ -20,9 +20,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service import detection
+from service.clock import CLOCK
 from service.limits import BODY, App, Body, Message, Receive, Refusal, Scope, Send
+from service.routes import ENDPOINTS, PATHS, PREDICT, PREDICT_BATCH, PREDICT_LOCAL
 from service.settings import Settings
-from service.telemetry import CLOCK, Clock
 from service.tracks import Answer, Track
 from service.worker import Worker
 
@@ -31,8 +32,6 @@ PART_HEAD = re.compile(
     rb'(?i:content-disposition): form-data; name="image"; filename="[^"\\\r\n]*"'
     rb"(?:\r\n(?i:content-type): [^\r\n]*)?"
 )
-# As W3C has it; gRPC refuses bytes that are none of its own.
-TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]*)?")
 # A sane part head is some 100 bytes; a longer one is for the library to judge.
 MAX_PART_HEAD_BYTES = 1024
 
@@ -125,32 +124,6 @@ def no_file(request: Request) -> Refusal:
     return missing() if multipart else type_unknown(request)
 
 
-# The guide's paths choose a track by the end of the model's name.
-SUFFIXES = {
-    "": None,
-    "_end2end": "C",
-    "_gpu_e2e": "D",
-    "_gpu_e2e_streaming": "D_streaming",
-    "_gpu_e2e_batch": "D_batch",
-}
-ENDPOINTS: dict[str, tuple[str, str | None]] = {
-    model + suffix: (model, track)
-    for model in detection.SIZES
-    for suffix, track in SUFFIXES.items()
-}
-
-
-def paths(model: str) -> list[tuple[str, str | None]]:
-    """Where a model answers, and on which track; None is the default one."""
-    named = [
-        (f"/predict/{end}", track) for end, (name, track) in ENDPOINTS.items() if name == model
-    ]
-    return [*named, (f"/pytorch/predict/{model}", "A")]
-
-
-PATHS = {path: (model, track) for model in detection.SIZES for path, track in paths(model)}
-
-
 def known_model(name: str) -> tuple[str, str | None]:
     """The model and the track of the last part of a path."""
     if name not in ENDPOINTS:
@@ -205,7 +178,7 @@ class Direct:
             # With an app in its scope, the library's complaints are HTTP errors.
             data = only(await pictures(Request({**scope, "app": self.app}, once(body))))
         del body  # a form's is as large again as the picture in it
-        answer = await self.worker.one(track, model, data, traced(scope))
+        answer = await self.worker.one(track, model, data, scope[CLOCK])
         if self.as_bytes:
             await send_json(send, orjson.dumps(answer))
         else:
@@ -236,15 +209,6 @@ def header(scope: Scope, wanted: bytes) -> bytes:
     return b""
 
 
-def traced(scope: Scope) -> Clock:
-    """The request's clock, with the trace it belongs to, which goes on to Triton."""
-    clock: Clock = scope[CLOCK]
-    given = header(scope, b"traceparent")
-    if given and TRACEPARENT.fullmatch(given):
-        clock.traceparent = given.decode("ascii")
-    return clock
-
-
 def query_track(query: bytes) -> str | None:
     """Most requests have no query, and need no parser for it."""
     return QueryParams(query).get("track") if query else None
@@ -268,7 +232,7 @@ def predictions(settings: Settings, encoder: Encoder, worker: Worker) -> APIRout
             data = only([await file.read() for file in image])
         else:
             raise missing()
-        return encode(await worker.one(track, model, data, traced(request.scope)))
+        return encode(await worker.one(track, model, data, request.scope[CLOCK]))
 
     async def predict(request: Request, model: str, image: Files = None) -> Any:
         name, named = known_model(model)
@@ -287,16 +251,14 @@ def predictions(settings: Settings, encoder: Encoder, worker: Worker) -> APIRout
                 "too_many_images",
                 f"the form has {len(found)} images; at most {settings.max_images} are accepted",
             )
-        return encode(await worker.many(track, name, found, traced(request.scope)))
+        return encode(await worker.many(track, name, found, request.scope[CLOCK]))
 
     described: dict[str, Any] = {
         "methods": ["POST"],
         "response_model": None,
         "openapi_extra": BODY_SCHEMA,
     }
-    router.add_api_route("/predict/{model}", predict, name="predict", **described)
-    router.add_api_route(
-        "/pytorch/predict/{model}", predict_local, name="predict_local", **described
-    )
-    router.add_api_route("/predict/{model}/batch", batch, name="predict_batch", **described)
+    router.add_api_route(PREDICT, predict, name="predict", **described)
+    router.add_api_route(PREDICT_LOCAL, predict_local, name="predict_local", **described)
+    router.add_api_route(PREDICT_BATCH, batch, name="predict_batch", **described)
     return router

@@ -1,15 +1,15 @@
 """The application: middleware, error answers and routes put together for one worker process."""
 
+import asyncio
 import ctypes
 import logging
 import os
 import signal
 import sys
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,14 +17,16 @@ from fastapi.responses import JSONResponse, ORJSONResponse
 from starlette.exceptions import HTTPException
 from uvicorn.config import STARTUP_FAILURE
 
-from service import api, facts, imaging
+from service import api, facts, imaging, peers, run_folder
+from service.clock import CLOCK
 from service.limits import BODY, App, Guard, Refusal, internal
+from service.metrics import Metrics
 from service.settings import Settings, read
-from service.telemetry import Timing, decorated
+from service.timing import Observer, Timing, decorated
 from service.worker import NOT_WARM, Worker
 
-# Where each worker leaves a file once it is warm: whether all are is known to none alone.
-READY_FOLDER = "WINDTUNNEL_READY_FOLDER"
+if TYPE_CHECKING:
+    from service.tracing import Tracing
 
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
@@ -42,19 +44,29 @@ def create_app(worker: Worker) -> App:
     guard answers for errors, and what FastAPI is not needed for does not come to it.
     """
     settings = worker.settings
-    app = api_app(worker)
+    metrics = Metrics(worker, run_folder.here()) if settings.metrics == "on" else None
+    observer = Observer(settings.slow_ms, metrics, tracing(settings, metrics))
+    app = api_app(worker, observer)
     if settings.middleware == "asgi":
         inner: App = app
         if settings.upload == "direct":
             inner = api.Direct(inner, app.state.encode, worker)
-        outermost: App = Timing(Guard(inner, **limits(settings)), settings.slow_ms)
-        app.state.outermost = outermost
-        return outermost
+        app.state.outermost = Timing(Guard(inner, **limits(settings), count=metrics), observer)
+        return peers.wrapped(app.state.outermost, app, settings)
     if settings.upload == "direct":
         app.add_middleware(api.Direct, encode=app.state.encode, worker=worker)
-    app.add_middleware(Guard, **limits(settings))
-    app.middleware("http")(decorated(settings.slow_ms))
-    return app
+    app.add_middleware(Guard, **limits(settings), count=metrics)
+    app.middleware("http")(decorated(observer))
+    return peers.wrapped(app, app, settings)
+
+
+def tracing(settings: Settings, metrics: Metrics | None) -> "Tracing | None":
+    """What records spans, if they are wanted; without, nothing of it is loaded."""
+    if settings.tracing not in ("grpc", "http"):
+        return None
+    from service.tracing import Tracing
+
+    return Tracing(settings, metrics)
 
 
 def limits(settings: Settings) -> dict[str, Any]:
@@ -65,15 +77,18 @@ def limits(settings: Settings) -> dict[str, Any]:
     }
 
 
-def api_app(worker: Worker) -> FastAPI:
+def api_app(worker: Worker, observer: Observer) -> FastAPI:
     """The routes, and how errors are answered."""
     settings = worker.settings
     app = FastAPI(
         title="windtunnel: object detection",
         lifespan=lifespan,
         default_response_class=response_class(settings),
+        # FastAPI's own would find any provider that somebody sets, and count twice.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.worker = worker
+    app.state.observer = observer
     app.state.outermost = app
     app.state.encode = api.ENCODERS[settings.json]
     app.state.missing = readiness(worker)
@@ -83,7 +98,7 @@ def api_app(worker: Worker) -> FastAPI:
     # Starlette raises the error again after this answer, and the guard logs it.
     app.add_exception_handler(Exception, on_fault)
     app.include_router(api.predictions(settings, app.state.encode, worker))
-    app.include_router(facts.routes(worker))
+    app.include_router(facts.routes(worker, observer.metrics))
     return app
 
 
@@ -98,11 +113,17 @@ def response_class(settings: Settings) -> type[JSONResponse]:
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    observer: Observer = app.state.observer
     await app.state.worker.start()
-    if folder := os.environ.get(READY_FOLDER):
-        (Path(folder) / str(os.getpid())).touch()
+    if observer.metrics is not None:
+        observer.metrics.start()
+    run_folder.say_warm()
     yield
     await app.state.worker.stop()
+    if observer.metrics is not None:
+        await observer.metrics.stop()
+    if observer.tracing is not None:
+        await asyncio.to_thread(observer.tracing.stop)
 
 
 def readiness(worker: Worker) -> Callable[[], Awaitable[str]]:
@@ -113,13 +134,13 @@ def readiness(worker: Worker) -> Callable[[], Awaitable[str]]:
     measurement must not begin before the last one. One that is recycled later does not
     make the service unready.
     """
-    folder = os.environ.get(READY_FOLDER)
+    folder = run_folder.here()
     all_were = folder is None
 
     async def missing() -> str:
         nonlocal all_were
         if not all_were and folder is not None:
-            all_were = sum(1 for _ in Path(folder).iterdir()) >= worker.settings.workers
+            all_were = run_folder.warm(folder) >= worker.settings.workers
         return await worker.missing() if all_were else NOT_WARM
 
     return missing
@@ -127,7 +148,14 @@ def readiness(worker: Worker) -> Callable[[], Awaitable[str]]:
 
 async def on_refusal(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refusal)
-    return JSONResponse(error.body(), error.status, error.headers())
+    return refused(request, error)
+
+
+def refused(
+    request: Request, refusal: Refusal, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    request.scope[CLOCK].code = refusal.code
+    return JSONResponse(refusal.body(), refusal.status, headers or refusal.headers())
 
 
 async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -139,7 +167,7 @@ async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
         "method_not_allowed": f"{request.method} is not what this path answers",
     }
     refusal = Refusal(code, sentences.get(code, str(error.detail)))
-    return JSONResponse(refusal.body(), refusal.status, error.headers)
+    return refused(request, refusal, error.headers)
 
 
 async def on_validation_error(request: Request, error: Exception) -> JSONResponse:

@@ -4,13 +4,18 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
+from starlette.responses import Response
 
-from service import api, detection, health
+from service import detection, health
 from service.limits import Refusal
+from service.metrics import Metrics
+from service.routes import paths
 from service.worker import Worker
 
 
-def routes(worker: Worker) -> APIRouter:
+def routes(worker: Worker, metrics: Metrics | None) -> APIRouter:
     router = APIRouter()
 
     @router.get("/livez")
@@ -33,7 +38,24 @@ def routes(worker: Worker) -> APIRouter:
         loop = asyncio.get_running_loop()
         return await asyncio.to_thread(health.report, request.app, worker, loop)
 
+    @router.get("/metrics", response_class=Response)
+    async def get_metrics(request: Request) -> Response:
+        accept = request.headers.get("accept", "")
+        # From a thread: some hundred series take milliseconds, and requests are waiting.
+        text, content_type = await asyncio.to_thread(exposition, worker, metrics, accept)
+        return Response(text, headers={"content-type": content_type})
+
     return router
+
+
+def exposition(worker: Worker, metrics: Metrics | None, accept: str) -> tuple[bytes, str]:
+    """Our metrics, or those of whoever counts instead."""
+    if metrics is not None:
+        return metrics.text(accept)
+    if worker.settings.metrics == "off":
+        raise Refusal("not_found", "metrics are switched off; start with SERVICE_METRICS=on")
+    encode, content_type = choose_encoder(accept)
+    return encode(REGISTRY), content_type
 
 
 def describe(model: str) -> dict[str, Any]:
@@ -42,7 +64,7 @@ def describe(model: str) -> dict[str, Any]:
         "network": "NanoDet-g",
         "input_size": detection.SIZES[model],
         "labels": list(detection.LABELS),
-        "paths": {track or "default": path for path, track in api.paths(model)},
+        "paths": {track or "default": path for path, track in paths(model)},
     }
 
 

@@ -9,7 +9,9 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
+
+from service.clock import CLOCK, Clock, about
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -93,12 +95,21 @@ def internal() -> Refusal:
     return Refusal("internal", "the service failed on this request; see its log")
 
 
-async def refuse(send: Send, refusal: Refusal) -> None:
+async def refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
+    scope[CLOCK].code = refusal.code
     body = json.dumps(refusal.body()).encode()
     headers = {"content-type": "application/json", "content-length": str(len(body))}
     raw = [(k.encode(), v.encode()) for k, v in (headers | refusal.headers()).items()]
     await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
+
+
+class Count(Protocol):
+    """Who is told how many predictions are in flight."""
+
+    def entered(self, in_flight: int) -> None: ...
+
+    def left(self, in_flight: int) -> None: ...
 
 
 class Guard:
@@ -109,8 +120,11 @@ class Guard:
     comes. Unfinished *headers* never get here; see the README on what a proxy has to do.
     """
 
-    def __init__(self, app: App, max_bytes: int, timeout_s: float, admission: int) -> None:
+    def __init__(
+        self, app: App, max_bytes: int, timeout_s: float, admission: int, count: Count | None
+    ) -> None:
         self.app = app
+        self.count = count
         self.max_bytes = max_bytes
         self.timeout_s = timeout_s
         self.admission = admission
@@ -120,17 +134,21 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
         elif declared_bytes(scope) > self.max_bytes:
-            await refuse(send, self.too_large())
+            await refuse(scope, send, self.too_large())
         elif not scope["path"].startswith(PREDICTIONS):
             await self.answer(scope, receive, send)
         elif self.admitted >= self.admission:
-            await refuse(send, self.too_many())
+            await refuse(scope, send, self.too_many())
         else:
             self.admitted += 1
+            if self.count is not None:
+                self.count.entered(self.admitted)
             try:
                 await self.answer(scope, receive, send)
             finally:
                 self.admitted -= 1
+                if self.count is not None:
+                    self.count.left(self.admitted)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer, unless the body or an error of ours decides otherwise."""
@@ -158,11 +176,14 @@ class Guard:
         except Exception:
             refusal = body.fault()
             if not body.disconnected:
-                log.exception("%s %r failed", scope["method"], scope["path"][:200])
+                where = scope["method"], scope["path"][:200]
+                log.exception("%s %r failed", *where, extra=about(scope[CLOCK]))
+        clock: Clock = scope[CLOCK]
+        clock.received_bytes = body.received_bytes
         del scope[BODY]  # it knows the server's side of the request, which knows the scope
         refusal = body.refusal or refusal
         if refusal is not None and not started:
-            await refuse(send, refusal)
+            await refuse(scope, send, refusal)
 
     def too_large(self) -> Refusal:
         return Refusal(

@@ -22,10 +22,10 @@ import uvicorn
 
 from service import imaging
 from service.app import create_app
+from service.clock import Clock
 from service.limits import App
 from service.server import configuration, listen
 from service.settings import Settings
-from service.telemetry import Clock
 from service.tracks import Answer
 from service.worker import Worker
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferInput, InferRequestedOutput
 
 from service import detection, imaging
+from service.clock import Clock
 from service.limits import Refusal
 from service.settings import Settings
 from service.slots import Slots
-from service.telemetry import Clock
 from service.tensors import Arrays, Memory, Shapes, Store, unregister_dead
 from service.tracks import Answer, Track, answer
 from service.triton import Triton

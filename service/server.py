@@ -5,27 +5,15 @@ import os
 import signal
 import socket
 import sys
-import tempfile
-from typing import Any
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from service import detection, imaging, pytorch
-from service.app import READY_FOLDER
-from service.settings import NO_TRITON, Settings, SettingsError
+from service import detection, imaging, logs, peers, pytorch, run_folder
+from service.settings import NOBODY, Settings, SettingsError
 
 CONNECT_S = 1.0
-
-# Root's level is for libraries; the setting is for the service's own log and for uvicorn's.
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-}
 
 
 def serve(settings: Settings) -> None:
@@ -34,21 +22,21 @@ def serve(settings: Settings) -> None:
     check_model()
     if settings.engine == "pytorch":
         pytorch.check()
-    settings = with_track(settings)
+    peers.check(settings)
+    settings = with_tracing(with_track(settings))
     listener = listen(settings)
     host, port = listener.getsockname()[:2]
     print(
         f"serve: http://{host}:{port}, preset {settings.preset}, track {settings.track}, "
         f"Triton {settings.triton_url}, workers {settings.workers}, threads {settings.threads}, "
-        f"PIL is {name} {version}",
+        f"metrics {settings.metrics}, traces {traces(settings)}, PIL is {name} {version}",
         file=sys.stderr,
         flush=True,
     )
     # uvicorn stops gracefully, and then raises the signal again: a stop that was asked for is a
     # success, and the folder below has to be removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with tempfile.TemporaryDirectory(prefix="windtunnel-ready-") as folder, listener:
-        os.environ[READY_FOLDER] = folder
+    with run_folder.made(), listener:
         run(settings, listener)
 
 
@@ -65,9 +53,25 @@ def with_track(settings: Settings) -> Settings:
     return dataclasses.replace(settings, track=track)
 
 
+def with_tracing(settings: Settings) -> Settings:
+    """The settings with `auto` decided: spans over gRPC if somebody listens for them."""
+    if settings.tracing != "auto":
+        return settings
+    tracing = "grpc" if is_there(settings.otlp_url) else "off"
+    os.environ["SERVICE_TRACING"] = tracing
+    return dataclasses.replace(settings, tracing=tracing)
+
+
+def traces(settings: Settings) -> str:
+    """For the first line of the log."""
+    if settings.tracing == "off":
+        return "off"
+    return f"{settings.trace_ratio:.4g} over {settings.tracing} to {settings.otlp_url}"
+
+
 def is_there(address: str) -> bool:
     """Whether somebody listens; whether it is a Triton that can infer, /readyz tells."""
-    if address == NO_TRITON:
+    if address == NOBODY:
         return False
     host, _, port = address.rpartition(":")
     try:
@@ -138,7 +142,7 @@ def configuration(settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=settings.graceful_s,
         timeout_keep_alive=settings.keep_alive_s,
         backlog=settings.backlog,
-        log_config=LOGGING | {"loggers": {"service": {"level": settings.log_level.upper()}}},
+        log_config=logs.configuration(settings),
         log_level=settings.log_level,
         # In no preset: a line for each request is a cost that none of the settings is about.
         access_log=False,

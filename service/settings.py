@@ -15,7 +15,7 @@ from typing import Any
 
 PREFIX = "SERVICE_"
 PRESET_NAMES = ("baseline", "seed", "optimized")
-NO_TRITON = "none"
+NOBODY = "none"
 PORT = r"(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
 ADDRESS = re.compile(rf"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):{PORT}")
 LOCAL_TRACKS = ("A", "null")
@@ -75,7 +75,12 @@ class Settings:
     clients: str = choice("per_request", "pooled")
     pool_size: int = number(1, 1024)
     tensors: str = choice("inline", "shared_memory")
+    metrics: str = choice("off", "on", "instrumentator")
+    tracing: str = choice("auto", "off", "grpc", "http", "contrib")
+    trace_ratio: float = number(0, 1)
+    otlp_url: str = address()
     slow_ms: float = number(0, 10**6)
+    logs: str = choice("auto", "line", "json")
     log_level: str = choice("debug", "info", "warning", "error")
 
     def as_variables(self) -> dict[str, Any]:
@@ -114,7 +119,12 @@ def preset(name: str, cpus: int) -> dict[str, Any]:
         "triton_url": "127.0.0.1:8001",
         "triton_timeout_s": 10.0,
         "pool_size": 32,
+        "metrics": "on",
+        "tracing": "auto",
+        "trace_ratio": 0.01,
+        "otlp_url": "127.0.0.1:4317",
         "slow_ms": 100.0,
+        "logs": "auto",
         "log_level": "info",
     }
     return shared | {"baseline": BASELINE, "seed": seed(cpus), "optimized": optimized(cpus)}[name]
@@ -184,10 +194,15 @@ def read(environ: Mapping[str, str]) -> Settings:
             raise SettingsError(f"{name}: no such setting; the nearest is {near}")
     wanted = {known[name].name: parse(name, text, known[name]) for name, text in given.items()}
     settings = Settings(**preset(wanted.get("preset", "baseline"), cores()) | wanted)
-    if settings.track in REMOTE_TRACKS and settings.triton_url == NO_TRITON:
+    if settings.track in REMOTE_TRACKS and settings.triton_url == NOBODY:
         raise SettingsError(
             f"SERVICE_TRACK: {settings.track} needs Triton, and SERVICE_TRITON_URL is "
-            f"{NO_TRITON}; set it to Triton's gRPC address, or choose track A"
+            f"{NOBODY}; set it to Triton's gRPC address, or choose track A"
+        )
+    if settings.otlp_url == NOBODY and settings.tracing not in ("auto", "off"):
+        raise SettingsError(
+            f"SERVICE_TRACING: {settings.tracing} needs a receiver, and SERVICE_OTLP_URL is "
+            f"{NOBODY}; set it to the receiver's address, or SERVICE_TRACING=off"
         )
     return settings
 
@@ -199,9 +214,9 @@ def parse(name: str, text: str, declared: Any) -> Any:
         if text not in choices:
             raise SettingsError(f"{name}: found {text!r}; expected one of {', '.join(choices)}")
         return text
-    if "address" in rule and text != NO_TRITON and not ADDRESS.fullmatch(text):
+    if "address" in rule and text != NOBODY and not ADDRESS.fullmatch(text):
         raise SettingsError(
-            f"{name}: found {text!r}; expected {NO_TRITON}, or host:port as in 127.0.0.1:8001"
+            f"{name}: found {text!r}; expected {NOBODY}, or host:port as in 127.0.0.1:8001"
         )
     if "low" not in rule:
         if not text:  # an empty host would mean every address of the machine

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from service.clock import Clock
 from service.limits import Refusal
-from service.telemetry import Clock
 
 T = TypeVar("T")
 

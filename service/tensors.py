@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import InferInput, InferRequestedOutput
 
+from service.clock import Clock
 from service.imaging import Canvas
 from service.limits import Refusal
-from service.telemetry import Clock
 from service.triton import RegionLostError, Triton
 
 FOLDER = Path("/dev/shm")

@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any, Protocol
 
 from service import detection, imaging, pytorch
+from service.clock import Clock
 from service.limits import Refusal
 from service.settings import Settings
 from service.slots import Slots
-from service.telemetry import Clock
 
 Answer = dict[str, Any]
 

@@ -18,9 +18,9 @@ from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from service.clock import Clock
 from service.limits import STATUS, Refusal
 from service.settings import Settings
-from service.telemetry import Clock
 
 CHANNEL = [
     ("grpc.max_send_message_length", -1),
@@ -135,8 +135,8 @@ class Triton:
         clock: Clock,
     ) -> InferResult:
         """One inference within the deadline, or the Refusal that its failure comes to."""
-        headers = {"traceparent": clock.traceparent} if clock.traceparent else None
-        with clock.stage("infer"):
+        with clock.call("infer"):
+            headers = {"traceparent": clock.outgoing} if clock.outgoing else None
             try:
                 async with self.clients.client(name) as client:
                     result = await client.infer(

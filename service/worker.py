@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from service import detection
+from service.clock import Clock
 from service.limits import Refusal
-from service.settings import NO_TRITON, REMOTE_TRACKS, Settings
+from service.settings import NOBODY, REMOTE_TRACKS, Settings
 from service.slots import Slots
-from service.telemetry import Clock
 from service.tracks import Answer, Track, TrackA, TrackNull
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class Worker:
         clock.received()
         clock.track = track.name
         given = await track.answer(model, data, clock)
+        clock.detections = len(given["detections"])
         clock.answered()
         return given
 
@@ -94,11 +95,14 @@ class Worker:
         """
         clock.received()
         clock.track = track.name
-        clocks = [Clock(traceparent=clock.traceparent) for _ in pictures]
+        clocks = [clock.for_picture() for _ in pictures]
         jobs = [track.answer(model, *job) for job in zip(pictures, clocks, strict=True)]
         results = await asyncio.gather(*jobs, return_exceptions=True)
         for other in clocks:
             clock.merge(other)
+        clock.detections = sum(
+            len(result["detections"]) for result in results if not isinstance(result, BaseException)
+        )
         clock.answered()
         found = {"model": model, "track": track.name, "engine": track.engine(model)}
         return found | {"results": [result_of(result) for result in results]}
@@ -106,7 +110,7 @@ class Worker:
 
 def remote(settings: Settings, slots: Slots) -> "Remote | None":
     """The way to Triton. Half a second to import: who has no Triton does not wait for it."""
-    if settings.triton_url == NO_TRITON:
+    if settings.triton_url == NOBODY:
         return None
     from service.remote import Remote
 

@@ -262,8 +262,8 @@ def test_the_models_are_listed(serving: Serving) -> None:
 def test_a_slow_request_is_logged_in_one_line_with_its_stages(
     serving: Serving, preset: str
 ) -> None:
-    service = serve(serving, preset, SLOW_MS="0")
-    quick = serve(serving, preset, SLOW_MS="100000")
+    service = serve(serving, preset, SLOW_MS="0", LOGS="line")
+    quick = serve(serving, preset, SLOW_MS="100000", LOGS="line")
     for each in (service, quick):
         with each.client() as client:
             client.post("/predict/nano", **FORMS["raw"])

@@ -16,7 +16,7 @@ from service.app import create_app
 from service.limits import Refusal
 from service.settings import read
 from service.slots import Slots
-from service.telemetry import Clock
+from service.clock import Clock
 from service.tracks import Answer
 from service.worker import Worker
 

@@ -24,7 +24,7 @@ from service.detection import WARM_UP
 from service.remote import Remote
 from service.settings import read
 from service.slots import Slots
-from service.telemetry import Clock
+from service.clock import Clock
 from tests.conftest import ROOT, Service, launched, running
 
 Serving = Callable[..., Service]

@@ -1,0 +1,187 @@
+"""
+The numbers behind /metrics: counted without a lock, kept in files that all workers map.
+
+Counting is one addition in memory, because it happens in the path of every request. Where there
+are several workers, each has a file of its own in a folder of the service, and whichever of them
+is asked adds all files up. A worker that is killed leaves its file as it stood at the last request;
+the next one to start takes the file over and counts on. So no counter ever falls, and there are
+never more files than there were workers at one time.
+
+The cells of all label values are laid out beforehand: few enough, since every label is bounded, and
+files of one layout add up as arrays.
+"""
+
+import fcntl
+import math
+import mmap
+import os
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from service.telemetry import SECONDS, Metric
+
+WIDTH = len(SECONDS) + 2  # a histogram's buckets, the one without a bound, and the sum
+PREFIX = "tally-"
+
+# What a file says about the process that counts in it, before the cells.
+PID, CPU_BEFORE_S, CPU_SEEN_S, HEAD = 0, 1, 2, 3
+
+Numbers = NDArray[np.float64]
+Values = tuple[str, ...]
+# Of doubles, which memoryview's type cannot say before Python 3.14.
+Cells = Any
+
+
+class Layout:
+    """Where each series of each metric has its cell or, a histogram, its WIDTH cells."""
+
+    def __init__(self, domains: Mapping[Metric, Sequence[Sequence[str]]]) -> None:
+        """`domains` has for each metric the values that each of its labels may take."""
+        self.at: dict[Metric, dict[Values, int]] = {}
+        end = HEAD
+        for metric, values in domains.items():
+            width = WIDTH if metric.kind == "histogram" else 1
+            places = self.at[metric] = {}
+            for labels in product(*values):
+                places[labels] = end
+                end += width
+        self.size = end
+
+    def series(self, metric: Metric, numbers: Numbers) -> Iterator[tuple[Values, Numbers]]:
+        """
+        Each series with its cells: those that have counted anything, and all where they are few.
+
+        A counter that is not there before its first event hides that event from rate().
+        """
+        width = WIDTH if metric.kind == "histogram" else 1
+        for labels, at in self.at[metric].items():
+            cells = numbers[at : at + width]
+            if len(labels) <= 1 or cells.any():
+                yield labels, cells
+
+
+class Tally:
+    """One process' file, or plain memory where there is only one process and no folder."""
+
+    def __init__(self, layout: Layout, gauges: Iterable[Metric], folder: Path | None) -> None:
+        self.layout = layout
+        self.folder = folder
+        self.gauges = [at for metric in gauges for at in layout.at[metric].values()]
+        if folder is None:
+            self.file = None
+            self.memory = mmap.mmap(-1, layout.size * 8)
+        else:
+            self.file = free_file(folder, layout.size * 8)
+            self.memory = mmap.mmap(self.file, layout.size * 8)
+        self.cells = memoryview(self.memory).cast("d")
+        for at in self.gauges:  # those of the file's last owner went with it
+            self.cells[at] = 0.0
+        self.cells[CPU_BEFORE_S] = self.cells[CPU_SEEN_S]
+        self.cells[PID] = os.getpid()
+
+    def add(self, at: int, amount: float = 1.0) -> None:
+        self.cells[at] += amount
+
+    def set(self, at: int, value: float) -> None:
+        self.cells[at] = value
+
+    def observe(self, at: int, seconds: float) -> int:
+        """Count in a histogram; which of its cells it was."""
+        cells, bucket = self.cells, at + bisect_left(SECONDS, seconds)
+        cells[bucket] += 1.0
+        cells[at + WIDTH - 1] += seconds
+        return bucket
+
+    def parts(self) -> list["Part"]:
+        """What every worker has counted, and those before it whose files they took over."""
+        if self.folder is None:
+            return [Part(0, self.cells)]
+        found = []
+        for number, path in files(self.folder):
+            with path.open("r+b") as file:
+                if os.fstat(file.fileno()).st_size >= self.layout.size * 8:  # else: being made
+                    memory = mmap.mmap(file.fileno(), self.layout.size * 8)
+                    found.append(Part(number, memoryview(memory).cast("d")))
+        return found
+
+    def sums(self, parts: Iterable["Part"]) -> Numbers:
+        """All cells added up, but the gauges only of those that live."""
+        total: Numbers = np.zeros(self.layout.size)
+        for part in parts:
+            numbers = np.array(part.cells)
+            if part.process is None:
+                numbers[self.gauges] = 0.0
+            total += numbers
+        return total
+
+
+class Part:
+    """One worker's file, and its process if that lives."""
+
+    def __init__(self, number: int, cells: Cells) -> None:
+        self.number, self.cells = number, cells
+        self.process = living(int(cells[PID]))
+
+    def cpu_s(self) -> float:
+        """
+        The CPU time of all processes that have counted in this file.
+
+        What was once said is remembered in it, so that the next owner does not begin below.
+        """
+        cells = self.cells
+        if self.process is not None:
+            used = self.process.cpu_times()
+            cells[CPU_SEEN_S] = max(
+                cells[CPU_SEEN_S], cells[CPU_BEFORE_S] + used.user + used.system
+            )
+        return float(cells[CPU_SEEN_S])
+
+
+def living(pid: int) -> psutil.Process | None:
+    """A process that is neither gone nor a corpse which its parent has not yet collected."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
+    except (psutil.Error, ValueError):
+        return None
+
+
+def files(folder: Path) -> list[tuple[int, Path]]:
+    found = [(int(path.name.removeprefix(PREFIX)), path) for path in folder.glob(f"{PREFIX}*")]
+    return sorted(found)
+
+
+def free_file(folder: Path, size: int) -> int:
+    """
+    Descriptor of the first file that nobody holds, locked; a new one if all are held.
+
+    The lock goes with the process, however that ends.
+    """
+    for number in count():
+        descriptor = os.open(folder / f"{PREFIX}{number}", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            continue
+        os.truncate(descriptor, max(size, os.fstat(descriptor).st_size))
+        return descriptor
+    raise AssertionError("unreachable")
+
+
+def cumulative(cells: Numbers) -> tuple[list[tuple[str, float]], float]:
+    """A histogram's buckets as Prometheus has them, each with all below it, and the sum."""
+    bounds = [*map(float_text, SECONDS), "+Inf"]
+    return list(zip(bounds, np.cumsum(cells[:-1]).tolist(), strict=True)), float(cells[-1])
+
+
+def float_text(value: float) -> str:
+    """As OpenMetrics writes a bound: 1.0, not 1."""
+    return repr(float(value)) if math.isfinite(value) else "+Inf"
