@@ -36,6 +36,7 @@ demo: system setup build ## real campaigns of about five minutes, and what they 
 test: system setup build ## all tests: Go, then Python; those of PyTorch if `make setup-pytorch` was made
 	$(BIN)/python -m benchmarks.environments simd || { test -z "$${CI:-}" && echo "the tests of pillow-simd are left out"; }
 	$(BIN)/python -m benchmarks.environments triton || { test -z "$${CI:-}" && echo "the tests of Triton are left out"; }
+	scripts/prometheus.sh
 	cd $(GENERATOR) && go test $(RACE) ./...
 	$(BIN)/pytest
 
@@ -44,6 +45,8 @@ lint: setup go ## formats, types and static checks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m prometheus.build --check
+	$(BIN)/python -m grafana.build --check
 	cd $(GENERATOR) && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go tool staticcheck ./...
 
 .PHONY: bench
@@ -84,9 +87,18 @@ setup-simd: setup ## the environment with pillow-simd (compiles it: half a minut
 setup-triton: setup ## the environment with the Triton server (0.2 GB to fetch)
 	$(BIN)/python -m benchmarks.environments triton
 
+.PHONY: setup-prometheus
+setup-prometheus: ## Prometheus, promtool and the node exporter, for the tests and `serve --with prometheus`
+	@scripts/prometheus.sh
+
 .PHONY: setup-pytorch
 setup-pytorch: setup ## the environment with PyTorch (2.5 GB to fetch, 4 GB on disk)
 	$(BIN)/python -m benchmarks.environments pytorch
+
+.PHONY: dashboards
+dashboards: setup ## grafana/dashboards and prometheus/rules/slo.yml from the Python that says what is in them
+	$(BIN)/python -m prometheus.build
+	$(BIN)/python -m grafana.build
 
 .venv/.stamp: requirements/default.txt pyproject.toml | $(TOOLS)/bin/uv
 	uv venv --quiet --allow-existing --python '>=3.11' .venv

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,8 +21,20 @@ app = typer.Typer(
 )
 
 
+With = Annotated[
+    Literal["prometheus"] | None,
+    typer.Option(
+        "--with",
+        help="Start a Prometheus beside it, on port 9090 or the next free one, that scrapes the"
+        " service, Triton and the load generators of this machine every second and ends with it"
+        " (default: none; `make setup-prometheus` brings it).",
+        show_default=False,
+    ),
+]
+
+
 @app.command()
-def serve() -> None:
+def serve(beside: With = None) -> None:
     """
     Serve object detection over HTTP, as the SERVICE_* variables say.
 
@@ -30,11 +43,16 @@ def serve() -> None:
     SERVICE_TRITON_URL (127.0.0.1:8001; `windtunnel triton` starts one), pictures are answered
     by track B, otherwise by track A.
 
-    Example: SERVICE_PRESET=optimized SERVICE_PORT=9600 windtunnel serve
+    Example: SERVICE_PRESET=optimized SERVICE_PORT=9600 windtunnel serve --with prometheus
     """
-    from service import server
+    from service import live, server
 
-    server.serve(read(os.environ))
+    settings = read(os.environ)
+    if beside is None:
+        server.serve(settings)
+        return
+    with live.prometheus(settings) as settings:
+        server.serve(settings)
 
 
 @app.command()

@@ -152,7 +152,7 @@ class Guard:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer, unless the body or an error of ours decides otherwise."""
-        body = scope[BODY] = Body(self, receive)
+        body = scope[BODY] = Body(self, receive, scope[CLOCK])
         started = False
 
         async def passed_on(message: Message) -> None:
@@ -178,8 +178,6 @@ class Guard:
             if not body.disconnected:
                 where = scope["method"], scope["path"][:200]
                 log.exception("%s %r failed", *where, extra=about(scope[CLOCK]))
-        clock: Clock = scope[CLOCK]
-        clock.received_bytes = body.received_bytes
         del scope[BODY]  # it knows the server's side of the request, which knows the scope
         refusal = body.refusal or refusal
         if refusal is not None and not started:
@@ -200,12 +198,12 @@ class Guard:
 class Body:
     """The body of one request as it comes in: its bytes counted, its sender timed."""
 
-    __slots__ = ("deadline", "disconnected", "guard", "more", "received_bytes", "refusal", "source")
+    __slots__ = ("clock", "deadline", "disconnected", "guard", "more", "refusal", "source")
 
-    def __init__(self, guard: Guard, source: Receive) -> None:
+    def __init__(self, guard: Guard, source: Receive, clock: Clock) -> None:
         self.guard = guard
         self.source = source
-        self.received_bytes = 0
+        self.clock = clock  # it keeps the number of bytes
         self.deadline = asyncio.get_running_loop().time() + guard.timeout_s
         self.more = True
         self.refusal: Refusal | None = None
@@ -223,8 +221,8 @@ class Body:
         self.disconnected = message["type"] == "http.disconnect"
         self.more = message.get("more_body", False)
         piece: bytes = message.get("body", b"")
-        self.received_bytes += len(piece)
-        if self.received_bytes > self.guard.max_bytes:
+        self.clock.received_bytes += len(piece)
+        if self.clock.received_bytes > self.guard.max_bytes:
             self.refusal = self.guard.too_large()
             raise self.refusal.fresh()
         return piece

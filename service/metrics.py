@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from service import detection, health, telemetry
 from service.clock import Clock
 from service.limits import STATUS
-from service.routes import ELSEWHERE, PLACES, ROUTES, Place
+from service.routes import ELSEWHERE, PLACES, PREDICT, ROUTES, Place
 from service.settings import LOCAL_TRACKS, REMOTE_TRACKS
 from service.tally import Layout, Numbers, Part, Tally, Values, cumulative
 from service.telemetry import NONE, STAGES, STATUS_CLASSES
@@ -80,6 +80,7 @@ class Metrics:
         self.response_bytes = at[telemetry.RESPONSE_BYTES]
         self.detections = at[telemetry.DETECTIONS]
         self.refusals = at[telemetry.REFUSALS]
+        self.awaited = awaited(worker.settings.track)
         self.admitted = at[telemetry.ADMITTED][()]
         self.in_flight = at[telemetry.IN_FLIGHT][()]
 
@@ -150,6 +151,17 @@ class Metrics:
         return encode(self.registry), content_type
 
 
+def awaited(track: str) -> frozenset[Values]:
+    """
+    Labels of the requests that will come, which are told before they do.
+
+    A series that begins with its first request hides that request from rate(), and a first failure
+    from the alerts.
+    """
+    ends = [(track, "2xx"), (track, "5xx"), (NONE, "5xx")]
+    return frozenset((PREDICT, model, *end) for model in detection.SIZES for end in ends)
+
+
 def status_class(status: int) -> str:
     """Its first digit; none where the client got no answer."""
     found = f"{status // 100}xx"
@@ -183,18 +195,24 @@ class Families(Collector):
     def requests(self, numbers: Numbers) -> Any:
         """Their histogram has counted them already."""
         family = empty(telemetry.REQUESTS)
-        for labels, cells in LAYOUT.series(telemetry.DURATION, numbers):
+        for labels, cells in self.series(telemetry.DURATION, numbers):
             family.add_metric(labels, float(cells[:-1].sum()))
         return family
 
     def counted(self, metric: telemetry.Metric, numbers: Numbers) -> Any:
         family = empty(metric)
-        for labels, cells in LAYOUT.series(metric, numbers):
+        for labels, cells in self.series(metric, numbers):
             if metric.kind == "histogram":
                 family.add_metric(labels, *self.histogram(metric, labels, cells))
             else:
                 family.add_metric(labels, float(cells[0]))
         return family
+
+    def series(
+        self, metric: telemetry.Metric, numbers: Numbers
+    ) -> Iterator[tuple[Values, Numbers]]:
+        requests = metric is telemetry.DURATION
+        return LAYOUT.series(metric, numbers, self.metrics.awaited if requests else frozenset())
 
     def histogram(
         self, metric: telemetry.Metric, labels: Values, cells: Numbers

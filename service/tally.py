@@ -16,7 +16,7 @@ import math
 import mmap
 import os
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import count, product
 from pathlib import Path
 from typing import Any
@@ -54,16 +54,14 @@ class Layout:
                 end += width
         self.size = end
 
-    def series(self, metric: Metric, numbers: Numbers) -> Iterator[tuple[Values, Numbers]]:
-        """
-        Each series with its cells: those that have counted anything, and all where they are few.
-
-        A counter that is not there before its first event hides that event from rate().
-        """
+    def series(
+        self, metric: Metric, numbers: Numbers, awaited: Collection[Values] = ()
+    ) -> Iterator[tuple[Values, Numbers]]:
+        """Each series with its cells: all where they are few, else those awaited or counted."""
         width = WIDTH if metric.kind == "histogram" else 1
         for labels, at in self.at[metric].items():
             cells = numbers[at : at + width]
-            if len(labels) <= 1 or cells.any():
+            if len(labels) <= 1 or labels in awaited or cells.any():
                 yield labels, cells
 
 

@@ -10,6 +10,8 @@ ROOT = Path(__file__).parent.parent
 
 MAY_IMPORT: dict[str, set[str]] = {
     "service": set(),
+    "grafana": {"service"},
+    "prometheus": {"service"},
     "loadtests": set(),
     "benchmarks": {"loadtests"},
     "analysis": {"benchmarks", "loadtests"},

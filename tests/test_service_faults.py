@@ -13,10 +13,10 @@ import pytest
 import uvicorn
 
 from service.app import create_app
+from service.clock import Clock
 from service.limits import Refusal
 from service.settings import read
 from service.slots import Slots
-from service.clock import Clock
 from service.tracks import Answer
 from service.worker import Worker
 

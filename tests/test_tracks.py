@@ -1,10 +1,6 @@
 """The tracks behind the real Triton: the same answers as track A, by whichever way."""
 
-import json
-import threading
-import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +10,10 @@ import pytest
 from benchmarks.campaign import TRACKS
 from benchmarks.triton import served
 from benchmarks.triton.served import Served
-from benchmarks.triton.server import Ports, Server
+from benchmarks.triton.server import Server
 from service import remote
 from service.settings import LOCAL_TRACKS, REMOTE_TRACKS
-from tests.conftest import ROOT, Service, running
+from tests.conftest import ROOT, Service
 from tests.test_service_presets import IMAGES, unmatched
 
 Serving = Callable[..., Service]
@@ -189,64 +185,3 @@ def test_stages_that_run_in_triton_are_part_of_infer(serving: Serving, triton: S
 def test_the_tracks_and_their_models_are_the_same_on_both_sides() -> None:
     assert remote.NAMES == served.ASKED
     assert (*LOCAL_TRACKS, *REMOTE_TRACKS) == TRACKS
-
-
-class Spans(BaseHTTPRequestHandler):
-    """Takes what an exporter of OTLP posts."""
-
-    received: list[dict[str, Any]]
-
-    def do_POST(self) -> None:
-        self.received.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-def children_of(received: list[dict[str, Any]], trace: str, parent: str) -> list[str]:
-    """The names of the spans that were exported under a parent."""
-    return [
-        span["name"]
-        for batch in received
-        for resource in batch["resourceSpans"]
-        for scope in resource["scopeSpans"]
-        for span in scope["spans"]
-        if (span["traceId"], span.get("parentSpanId")) == (trace, parent)
-    ]
-
-
-@pytest.fixture
-def collector() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    received: list[dict[str, Any]] = []
-    kind = type("Receiving", (Spans,), {"received": received})
-    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1/traces", received
-        server.shutdown()
-
-
-def test_the_callers_trace_goes_on_in_tritons_own_spans(
-    serving: Serving, tmp_path: Path, collector: tuple[str, list[dict[str, Any]]]
-) -> None:
-    url, received = collector
-    options = (
-        "--trace-config=mode=opentelemetry",
-        f"--trace-config=opentelemetry,url={url}",
-        "--trace-config=opentelemetry,bsp_schedule_delay=100",
-        "--trace-config=rate=1",
-        "--trace-config=level=TIMESTAMPS",
-    )
-    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-    wanted = Served(("nano",), ("B",))
-    for triton in running(Server(wanted, tmp_path / "log", ports=Ports.free(), options=options)):
-        for preset in ("baseline", "optimized"):
-            headers = JPEG | {"traceparent": f"00-{trace}-{span}-01"}
-            with serving(PRESET=preset, TRITON_URL=triton.grpc, WORKERS="1").client() as client:
-                answer = client.post("/predict/nano?track=B", content=CAT, headers=headers)
-            assert answer.status_code == 200
-        deadline = time.monotonic() + 10
-        while len(ours := children_of(received, trace, span)) < 2 and time.monotonic() < deadline:
-            time.sleep(0.1)
-    assert ours == ["InferRequest"] * 2

@@ -20,11 +20,11 @@ import pytest
 from benchmarks.triton.served import Served
 from benchmarks.triton.server import Ports, Server
 from service import remote, tensors
+from service.clock import Clock
 from service.detection import WARM_UP
 from service.remote import Remote
 from service.settings import read
 from service.slots import Slots
-from service.clock import Clock
 from tests.conftest import ROOT, Service, launched, running
 
 Serving = Callable[..., Service]
