@@ -24,8 +24,10 @@ def made() -> Iterator[None]:
     """A folder for this service, known to its workers, held as long as this process lives."""
     remove_left_behind()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    held = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+    held = os.open(folder / f"{LOCK}.new", os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(held, fcntl.LOCK_EX)
+    # Under its name only once it is locked: others are looking for those that are not.
+    (folder / f"{LOCK}.new").rename(folder / LOCK)
     os.environ[VARIABLE] = str(folder)
     try:
         yield

@@ -40,7 +40,7 @@ PICTURE = "service/model/warm-up.jpg"
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where a server listens, on this machine only."""
+    """Where a server listens."""
 
     grpc: int = 8001
     http: int = 8000
@@ -61,11 +61,13 @@ class Server:
         log: Path,
         *,
         ports: Ports | None = None,
+        address: str = HOST,
         cpus: tuple[int, ...] | None = None,
         options: Sequence[str] = (),
         root: Path = ROOT,
     ) -> None:
         self.served, self.ports = served, ports or Ports()
+        self._address = address  # for others; the runner asks on this machine
         self._log, self._cpus, self._options, self._root = log, cpus, options, root
         self._process: Process | None = None
         self._prefix = ""
@@ -108,11 +110,11 @@ class Server:
             # Holds for our own backends too: they run in this one's stubs.
             f"--backend-config=python,shm-region-prefix-name={self._prefix}",
             f"--model-load-thread-count={max(4, len(self.served.loaded))}",
-            f"--http-address={HOST}",
+            f"--http-address={self._address}",
             f"--http-port={self.ports.http}",
-            f"--grpc-address={HOST}",
+            f"--grpc-address={self._address}",
             f"--grpc-port={self.ports.grpc}",
-            f"--metrics-address={HOST}",
+            f"--metrics-address={self._address}",
             f"--metrics-port={self.ports.metrics}",
             f"--exit-timeout-secs={EXIT_S}",
             # Otherwise every model starts one more stub, only to be asked for its configuration.
