@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks import fields
 from benchmarks.fields import CampaignError
+from benchmarks.queries import DEFAULTS, Prometheus
 from benchmarks.record import Visit, clients_level, rate_level
 from benchmarks.triton import served
 from benchmarks.triton.served import MODELS, Served
@@ -26,7 +27,7 @@ BODIES = ("multipart", "raw")
 RESTARTS = ("block", "cell")
 GENERATORS = ("triton_bench", "locust")
 TRITON_URL = "SERVICE_TRITON_URL"
-VARIANT_KEYS = ("preset", "url")
+VARIANT_KEYS = ("preset", "url", "trace_ratio")
 # The runner chooses where a service listens; two copies of one variant must not collide.
 CHOSEN_BY_RUNNER = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PRESET")
 
@@ -36,7 +37,8 @@ class Variant:
     """
     A named set of service settings, or the URL of a service that is already running.
 
-    `triton` is what its Triton does otherwise than the repository says: TRITON_* settings.
+    `triton` is what its Triton does otherwise than the repository says: TRITON_* settings;
+    `trace_ratio` the share of its requests that ask to be traced, if not the campaign's.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Variant:
     settings: dict[str, str] = field(default_factory=dict)
     url: str | None = None
     triton: dict[str, float] = field(default_factory=dict)
+    trace_ratio: float | None = None
 
     @property
     def environ(self) -> dict[str, str]:
@@ -53,10 +56,11 @@ class Variant:
 
     def as_dict(self) -> dict[str, Any]:
         """What run.json says about the variant."""
+        ratio = {} if self.trace_ratio is None else {"trace_ratio": self.trace_ratio}
         if self.url:
-            return {"url": self.url}
+            return {"url": self.url, **ratio}
         preset = {"preset": self.preset} if self.preset else {}
-        return {**preset, "settings": {**self.settings, **self.triton}}
+        return {**preset, **ratio, "settings": {**self.settings, **self.triton}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,17 @@ class Campaign:
     track: str = "A"
     body: str = "multipart"
     images: str = "loadtests/images"
+    trace_ratio: float = 0.01
     reference: str = ""
     aa: bool = True
     margin: float = 0.05
     restart: str = "block"
     seed: int | None = None
+    prometheus: Prometheus | None = None
+
+    def trace_ratio_of(self, variant: Variant) -> float:
+        """The share of a variant's requests that ask to be traced: its own, or the campaign's."""
+        return self.trace_ratio if variant.trace_ratio is None else variant.trace_ratio
 
     def track_of(self, variant: Variant) -> str:
         """The track that a variant is asked for: its own, or the campaign's."""
@@ -156,7 +166,9 @@ class Campaign:
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         variants = {name: variant.as_dict() for name, variant in self.variants.items()}
         lists = {"clients": list(self.clients), "rates": list(self.rates)}
-        return {**plain, "variants": variants, **lists, "aa": self.copy_name}
+        watched = dataclasses.asdict(self.prometheus) if self.prometheus else None
+        tables = {"variants": variants, "prometheus": watched}
+        return {**plain, **tables, **lists, "aa": self.copy_name}
 
 
 def read(path: Path) -> Campaign:
@@ -275,6 +287,7 @@ def _variant(where: str, name: str, table: Any) -> Variant:
         fields.Choice(*PRESETS)(f"{where}.preset", table["preset"]) if "preset" in table else None
     )
     url = fields.url(f"{where}.url", table["url"]) if "url" in table else None
+    ratio = _RATIO(f"{where}.trace_ratio", table["trace_ratio"]) if "trace_ratio" in table else None
     if url and (preset or settings or triton):
         raise CampaignError(
             f"{where}: a url together with settings; expected one or the other;"
@@ -282,7 +295,7 @@ def _variant(where: str, name: str, table: Any) -> Variant:
         )
     if not (url or preset or settings or triton):
         raise CampaignError(f"{where}: empty; expected preset, url or SERVICE_*; add one")
-    return Variant(name, preset, settings, url, triton)
+    return Variant(name, preset, settings, url, triton, ratio)
 
 
 def _setting(where: str, value: Any) -> str:
@@ -293,6 +306,32 @@ def _setting(where: str, value: Any) -> str:
     return str(value)
 
 
+def _prometheus(where: str, value: Any) -> Prometheus:
+    """Queries of the campaign's own are asked besides the default ones, or in the place of one."""
+    known = tuple(f.name for f in dataclasses.fields(Prometheus))
+    if not isinstance(value, dict):
+        raise fields.wrong(where, value, "a table [prometheus]")
+    for key in value:
+        if key not in known:
+            raise CampaignError(fields.unknown(where, "key", key, known))
+    if "url" not in value:
+        raise CampaignError(
+            f"{where}: no url; expected where Prometheus is;"
+            " add url = 'http://127.0.0.1:9090' or delete the table"
+        )
+    own = value.get("queries", {})
+    if not isinstance(own, dict):
+        raise fields.wrong(f"{where}.queries", own, "a table of names and PromQL")
+    queries = {name: fields.text(f"{where}.queries.{name}", text) for name, text in own.items()}
+    return Prometheus(
+        fields.url(f"{where}.url", value["url"]),
+        fields.Number(float, 0.1, 3600)(f"{where}.step_s", value.get("step_s", 1.0)),
+        {**DEFAULTS, **queries},
+        fields.text(f"{where}.targets", value["targets"]) if value.get("targets") else "",
+    )
+
+
+_RATIO = fields.Number(float, 0, 1)
 _SECONDS = fields.Number(float, 0.1, 86400)
 _KINDS: dict[str, Any] = {
     "name": fields.folder_name,
@@ -310,9 +349,11 @@ _KINDS: dict[str, Any] = {
     "track": fields.Choice(*TRACKS),
     "body": fields.Choice(*BODIES),
     "images": fields.text,
+    "trace_ratio": _RATIO,
     "reference": fields.text,
     "aa": fields.boolean,
     "margin": fields.Number(float, 0.001, 1),
     "restart": fields.Choice(*RESTARTS),
     "seed": fields.Number(int, 0, 2**53),
+    "prometheus": _prometheus,
 }

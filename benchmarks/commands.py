@@ -23,7 +23,7 @@ from benchmarks.progress import Display
 from benchmarks.record import RESULTS, Record, shown
 from benchmarks.recorder import Recorder, now
 from benchmarks.triton import served
-from benchmarks.triton.server import Ports, Server
+from benchmarks.triton.server import HOST, Ports, Server
 from benchmarks.triton.supervise import supervise
 
 EXAMPLES = """
@@ -37,6 +37,9 @@ windtunnel run --only baseline --only optimized benchmarks/campaigns/demo.toml
 
 windtunnel run --resume          (goes on with the newest unfinished run)
 """
+
+# Where a Prometheus looks for generators, unless it is told otherwise.
+METRICS_ADDR = "127.0.0.1:9646"
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -65,6 +68,16 @@ Results = Annotated[
     Path,
     typer.Option(
         "--results", help="Where records go (default: benchmarks/results).", show_default=False
+    ),
+]
+MetricsAddr = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics-addr",
+        metavar="HOST:PORT",
+        help="Where the generator serves Prometheus metrics while a cell is measured, as in"
+        " 127.0.0.1:9646, which it is for a campaign with a [prometheus] (default: nowhere).",
+        show_default=False,
     ),
 ]
 Checkout = Annotated[
@@ -97,6 +110,11 @@ class Options:
     only: tuple[str, ...] = ()
     seed: int | None = None
     skip_unavailable: bool = False
+    metrics_addr: str | None = None
+
+    def metrics_of(self, campaign: Campaign) -> str | None:
+        """Where a campaign's generator serves metrics."""
+        return self.metrics_addr or (METRICS_ADDR if campaign.prometheus else None)
 
     def command(self, *arguments: object) -> str:
         """The same command for other campaigns."""
@@ -107,6 +125,8 @@ class Options:
             words += ["--only", name]
         if self.seed is not None:
             words += ["--seed", str(self.seed)]
+        if self.metrics_addr:
+            words += ["--metrics-addr", self.metrics_addr]
         if self.checkout:
             words += ["--checkout", str(shown(self.checkout))]
         if self.results != RESULTS:
@@ -123,12 +143,14 @@ def run(
     results: Results = RESULTS,
     seed: Seed = None,
     skip_unavailable: SkipUnavailable = False,
+    metrics_addr: MetricsAddr = None,
     checkout: Checkout = None,
 ) -> None:
     """Run campaigns: every variant at every level of load, and write a record of each request."""
     # The generator runs in another folder, so it is given whole paths.
     checkout = checkout.resolve() if checkout else None
-    options = Options(results.resolve(), checkout, tuple(only or ()), seed, skip_unavailable)
+    chosen = tuple(only or ())
+    options = Options(results.resolve(), checkout, chosen, seed, skip_unavailable, metrics_addr)
     files = campaign or []
     if resume:
         if options.only or seed is not None or dry_run or skip_unavailable:
@@ -150,6 +172,7 @@ def _begin(files: list[Path], options: Options) -> None:
     chosen = [_read(file, options) for file in files]
     for each in chosen:
         generator.program(ROOT, each.generator)
+        plan.check_metrics_address(options.metrics_of(each))
     checkout, skip = options.checkout or ROOT, options.skip_unavailable
     ready = [plan.prepare(each, checkout, _say, skip_unavailable=skip) for each in chosen]
     for index, prepared in enumerate(ready):
@@ -159,7 +182,8 @@ def _begin(files: list[Path], options: Options) -> None:
         recorder = runs.create(prepared, options.results, seed, pinning, facts)
         later = files[index + 1 :]
         _say("")
-        _execute(prepared, recorder, pinning, checkout, options.command(*later) if later else "")
+        rest = options.command(*later) if later else ""
+        _execute(prepared, recorder, pinning, checkout, options, rest)
 
 
 def _read(file: Path, options: Options) -> Campaign:
@@ -181,7 +205,9 @@ def _go_on(argument: Path | None, options: Options, later: str) -> None:
     found: Record = resume.find(argument, options.results)
     checkout = options.checkout or Path(found.run.get("checkout") or ROOT)
     changed = resume.check_machine(found, checkout)
-    prepared = plan.prepare(resume.kept_campaign(found), checkout, _say)
+    campaign = resume.kept_campaign(found)
+    plan.check_metrics_address(options.metrics_of(campaign))
+    prepared = plan.prepare(campaign, checkout, _say)
     recorder = Recorder(found.path.resolve())
     note = resume.changed_code(found, changed["commit"])
     if note:
@@ -191,7 +217,7 @@ def _go_on(argument: Path | None, options: Options, later: str) -> None:
     recorder.save(status="running", finished=None, checkout=where, resumed=resumed)
     missing, planned = len(recorder.record.missing()), len(recorder.record.order())
     _say(f"going on with {shown(found.path)}: {missing} of {planned} repeats are missing")
-    _execute(prepared, recorder, plan.pin(machine.cores()), checkout, later)
+    _execute(prepared, recorder, plan.pin(machine.cores()), checkout, options, later)
 
 
 def _execute(
@@ -199,29 +225,34 @@ def _execute(
     recorder: Recorder,
     pinning: plan.Pinning,
     checkout: Path,
+    options: Options,
     later: str,
 ) -> None:
     """Measure the missing repeats; whatever happens, say where the record is and how to go on."""
     kept = recorder.record
     _say(plan.describe(prepared.campaign, kept.missing(), pinning))
+    metrics_addr = options.metrics_of(prepared.campaign)
+    if metrics_addr:
+        _say(f"  metrics   http://{metrics_addr}/metrics")
     _say(f"  record    {shown(kept.path)}\n")
     try:
         with Display(prepared.campaign.name, kept.order()) as display:
-            runs.Run(prepared, recorder, pinning, checkout, display).execute()
+            runs.Run(prepared, recorder, pinning, checkout, display, metrics_addr).execute()
     except KeyboardInterrupt:
-        print(f"interrupted; {_hint(kept, later)}", file=sys.stderr)
+        print(f"interrupted; {_hint(kept, options, later)}", file=sys.stderr)
         raise typer.Exit(130) from None
     except runs.StoppedError as error:
-        print(f"windtunnel: {error}\n{_hint(kept, later)}", file=sys.stderr)
+        print(f"windtunnel: {error}\n{_hint(kept, options, later)}", file=sys.stderr)
         raise typer.Exit(1) from error
     finally:
         recorder.close()
     _say(f"\nrecord: {shown(kept.path)}\n  {_command('compare', kept)}")
 
 
-def _hint(kept: Record, later: str) -> str:
+def _hint(kept: Record, options: Options, later: str) -> str:
     done, planned = len(kept.completed()), len(kept.order())
-    command = _command("run --resume", kept)
+    served = f" --metrics-addr {options.metrics_addr}" if options.metrics_addr else ""
+    command = _command(f"run --resume{served}", kept)
     hint = f"{done} of {planned} repeats are kept; to go on:\n  {command}"
     return hint + (f"\n  {later}" if later else "")
 
@@ -254,6 +285,9 @@ def triton(
     grpc_port: Annotated[int, typer.Option(min=1, max=65535)] = 8001,
     http_port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     metrics_port: Annotated[int, typer.Option(min=1, max=65535)] = 8002,
+    address: Annotated[
+        str, typer.Option(help="Where it listens: all can reach 0.0.0.0, as a container needs.")
+    ] = HOST,
     queue_delay_ms: Annotated[
         float | None,
         typer.Option(
@@ -286,7 +320,7 @@ def triton(
     / ".tools/triton/server.log",
 ) -> None:
     """
-    Serve the detectors by the real Triton Inference Server, on this machine's CPU and loopback.
+    Serve the detectors by the real Triton Inference Server, on this machine's CPU.
 
     The server is NVIDIA's, from the wheel nvidia-pytriton; its backends are Python code of ours
     (ONNX Runtime), so its times are not those of TensorRT or of NVIDIA's ONNX Runtime backend.
@@ -303,7 +337,8 @@ def triton(
     )
     environments.make("triton", ROOT, _say)
     _say(f"triton: starting, {wanted}; its log is {shown(log)}")
-    server = Server(wanted, log, ports=Ports(grpc_port, http_port, metrics_port))
+    ports = Ports(grpc_port, http_port, metrics_port)
+    server = Server(wanted, log, ports=ports, address=address)
     try:
         supervise(server, _say)
     except KeyboardInterrupt:

@@ -130,7 +130,10 @@ _CAMPAIGN: _Rules = {
 _CAMPAIGN_OPTIONAL: _Rules = {
     **dict.fromkeys(("question", "reference", "aa", "model", "track", "body", "images"), _TEXT),
     "generator": _TEXT,
-    **dict.fromkeys(("duration_s", "warmup_s", "timeout_s", "margin", "seed"), _NUMBER),
+    **dict.fromkeys(
+        ("duration_s", "warmup_s", "timeout_s", "trace_ratio", "margin", "seed"), _NUMBER
+    ),
     "min_requests": _COUNT,
     "restart": _TEXT,
+    "prometheus": _TABLE,
 }

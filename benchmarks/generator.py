@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.campaign import Campaign
 from benchmarks.processes import Command, Process, RunError, runner_environment
+from benchmarks.record import Visit
 from benchmarks.usage import Meter
 
 TICK_S = 0.2
@@ -70,13 +71,23 @@ def program(root: Path, generator: str = "triton_bench") -> Path:
 
 
 def arguments(
-    campaign: Campaign, level: str, url: str, *, images: Path, seed: int, samples: Path
+    campaign: Campaign,
+    visit: Visit,
+    url: str,
+    *,
+    run: str,
+    images: Path,
+    seed: int,
+    samples: Path,
+    metrics_addr: str | None = None,
 ) -> list[str]:
     """The generator's command line for one repeat."""
+    served = ["--metrics-addr", metrics_addr] if metrics_addr else []
+    ratio = campaign.trace_ratio_of(campaign.services[visit.variant])
     least = ["--min-requests", str(campaign.min_requests)] if campaign.min_requests else []
     load = _locust if campaign.generator == "locust" else _triton_bench
     return [
-        *load(campaign, campaign.levels[level], url),
+        *load(campaign, campaign.levels[visit.level], url),
         *least,
         *("--duration", f"{campaign.duration_s:g}s"),
         *("--warmup", f"{campaign.warmup_s:g}s"),
@@ -84,9 +95,24 @@ def arguments(
         *("--image" if images.is_file() else "--images", str(images)),
         *("--body", campaign.body),
         *("--seed", str(seed)),
+        *("--trace-ratio", repr(ratio)),
+        *labels(campaign, visit, run),
+        *served,
         *("--samples", str(samples)),
         *("--progress", "json"),
     ]
+
+
+def labels(campaign: Campaign, visit: Visit, run: str) -> list[str]:
+    """What the visit is called in the generator's metrics and in the service's traces."""
+    named = {
+        "campaign": campaign.name,
+        "run": run,
+        "variant": visit.variant,
+        "cell": f"{visit.variant} {visit.level}",
+        "repeat": str(visit.repeat),
+    }
+    return [word for name, value in named.items() for word in ("--label", f"{name}={value}")]
 
 
 def _triton_bench(campaign: Campaign, value: float, url: str) -> list[str]:

@@ -4,16 +4,19 @@ What a run is going to do, before it does it: environments, CPUs, how long it wi
 Everything that can be refused is refused here, so that a run that has started can finish.
 """
 
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from benchmarks import environments, machine, probe
+from benchmarks import environments, machine, probe, snapshot
 from benchmarks.campaign import TRITON_URL, Campaign, Variant
 from benchmarks.environments import ROOT, UnavailableError
 from benchmarks.processes import RunError
+from benchmarks.queries import Prometheus
 from benchmarks.record import Visit
 
 # First guesses for the estimate; the run replaces them by what it sees. Locust takes its time to
@@ -78,6 +81,9 @@ def prepare(
 ) -> Prepared:
     """Ask the service about every variant's settings, and make the environments they need."""
     check_images(campaign)
+    if campaign.prometheus:
+        check_targets(campaign.name, campaign.prometheus)
+        snapshot.check(campaign.prometheus, campaign.duration_s, say)
     say(f"{campaign.name}: checking the settings of its variants")
     chosen = {
         name: environments.environment_of(environments.effective_settings(variant, checkout))
@@ -136,6 +142,33 @@ def check_images(campaign: Campaign) -> None:
             f"{campaign.name}: images: nothing to send in {campaign.images!r}; expected a folder"
             " with .jpg, .png or .webp files; correct the path (it is relative to the repository)"
         )
+
+
+def check_targets(name: str, watched: Prometheus) -> None:
+    """The file from which Prometheus is to learn where the services are must have a folder."""
+    folder = (ROOT / watched.targets).parent
+    if watched.targets and not folder.is_dir():
+        raise RunError(
+            f"{name}: [prometheus] targets: no folder {folder}; expected that of the file that"
+            " Prometheus reads with file_sd_configs; make it, or correct the path"
+        )
+
+
+def check_metrics_address(address: str | None) -> None:
+    """The generator of each visit is to serve its metrics there: nobody else may."""
+    if address is None:
+        return
+    try:
+        parts = urlsplit(f"//{address}")
+        if not parts.hostname or not parts.port or parts.netloc != address:
+            raise ValueError("it is not HOST:PORT")
+        family = socket.AF_INET6 if ":" in parts.hostname else socket.AF_INET
+        socket.create_server((parts.hostname, parts.port), family=family).close()
+    except (ValueError, OSError) as error:
+        raise RunError(
+            f"--metrics-addr {address}: cannot be served ({error}); expected HOST:PORT that is"
+            " free, as in 127.0.0.1:9646; choose another, or stop what listens there"
+        ) from error
 
 
 def starts(campaign: Campaign, visits: Iterable[Visit]) -> int:

@@ -7,15 +7,17 @@ The record: the folder that a run leaves, as the analysis reads it.
         cells/<variant>/<level>/r01/              one repeat, complete or absent:
             samples.parquet                       every request (loadtests/samples.py)
             cell.json                             the generator's summary, CPU and memory
-            metrics.parquet                       what Triton said of itself (metrics.py), if one
-                                                  was used; without it a repeat is complete too
+            metrics.parquet                       what Triton said of itself, and Prometheus of
+                                                  all (metrics.py), where there is one; without
+                                                  it a repeat is complete too
 
 It holds facts only: a percentile is computed by whoever reads it. A folder whose name begins
 with a dot is being written and is never read.
 
 Format history (`format` in run.json and cell.json):
-    1   the first form. Later a repeat may hold metrics.parquet, and cell.json `service.by_process`
-        and `metrics`: additions, which a reader that does not know them is not misled by.
+    1   the first form. Later a repeat may hold metrics.parquet, cell.json `service.by_process`,
+        `metrics`, `slowest` and `prometheus`, and the campaign `trace_ratio` and `prometheus`:
+        additions, which a reader that does not know them is not misled by.
 """
 
 import json

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import environments, generator, plan, probe, variants
+from benchmarks import environments, generator, metrics, plan, probe, snapshot, targets, variants
 from benchmarks.environments import ROOT
 from benchmarks.generator import GeneratorError
 from benchmarks.lineup import Lineup
@@ -23,10 +23,13 @@ from benchmarks.processes import RunError
 from benchmarks.progress import Display
 from benchmarks.record import FORMAT, METRICS, SAMPLES, TOOL, Visit, level_title
 from benchmarks.recorder import Recorder, disk_full, explained, has_room, now, run_name
+from benchmarks.slowest import slowest
+from benchmarks.snapshot import Taken
 from benchmarks.triton.backed import BackedService
 from benchmarks.triton.statistics import Statistics
 from benchmarks.usage import Meter, nothing
 from benchmarks.variants import Address, Request, Service, Target
+from loadtests.samples import SamplesError
 
 ATTEMPTS = 2
 
@@ -70,16 +73,18 @@ class Run:
         pinning: Pinning,
         checkout: Path,
         display: Display,
+        metrics_addr: str | None = None,
     ) -> None:
         self._campaign, self._pinning = prepared.campaign, pinning
         self._recorder, self._checkout, self._display = recorder, checkout, display
+        self._metrics_addr = metrics_addr
         self._program = generator.program(ROOT, self._campaign.generator)
         self._images = ROOT / self._campaign.images
-        targets = {
+        found = {
             name: self._target(name, prepared.environments.get(name, "default"))
             for name in recorder.record.variants
         }
-        self._lineup = Lineup(targets, self._campaign.restart)
+        self._lineup = Lineup(found, self._campaign.restart)
         self._order = recorder.record.order()
         self._clock = Clock(self._campaign)
 
@@ -117,6 +122,8 @@ class Run:
         """Stop what runs, then write how it ended; a signal meanwhile changes nothing."""
         with signals_ignored():
             self._display.working("stopping the services")
+            with suppress(RunError):
+                self._forget_targets()
             self._lineup.stop()
             # On a full disk the status stays "running", which means the same to --resume.
             with suppress(RunError):
@@ -127,11 +134,31 @@ class Run:
         started, seconds = self._lineup.prepare(visit, rest, self._display.working)
         if not started:
             return
+        seconds += self._show_targets(started)
         self._clock.saw_start(seconds, sum(bool(target.pids) for target in started))
         known = self._recorder.record.run["services"]
         new = {target.name: target.facts() for target in started if target.name not in known}
         if new:
             self._recorder.save(services={**known, **new})
+
+    def _show_targets(self, up: list[Target]) -> float:
+        """Tell Prometheus what is up, where the campaign says so; how long it took to see it."""
+        watched = self._campaign.prometheus
+        if not watched or not watched.targets:
+            return 0.0
+        began = time.monotonic()
+        found = targets.groups(up, self._metrics_addr)
+        targets.write(ROOT / watched.targets, found)
+        self._display.working("waiting for Prometheus to see them")
+        if problem := snapshot.await_targets(watched, targets.addresses(found)):
+            self._display.say(f"Prometheus does not see all: {problem}")
+        return time.monotonic() - began
+
+    def _forget_targets(self) -> None:
+        """Nothing will be up any more."""
+        watched = self._campaign.prometheus
+        if watched and watched.targets:
+            targets.write(ROOT / watched.targets, [])
 
     def _visit(self, visit: Visit, rest: list[Visit]) -> None:
         position = self._order.index(visit) + 1
@@ -167,8 +194,10 @@ class Run:
         summary, meter = self._load(visit, folder / SAMPLES, statistics)
         if not (folder / SAMPLES).exists():
             raise GeneratorError("the generator wrote no samples; expected one row a request")
-        with explained(self._recorder.path):
-            metrics = statistics.write(folder / METRICS) if statistics else None
+        wall_s = round(time.monotonic() - began, 3)
+        taken = self._snapshot(summary["window"])
+        readings = self._write(folder / METRICS, statistics, taken)
+        ratio = self._campaign.trace_ratio_of(self._campaign.services[visit.variant])
         return {
             "format": FORMAT,
             "variant": visit.variant,
@@ -176,11 +205,36 @@ class Run:
             "repeat": visit.repeat,
             "position": position,
             "started": started,
-            "wall_s": round(time.monotonic() - began, 3),
+            "wall_s": wall_s,
             "generator": summary,
             **meter.over(summary["window"]),
-            "metrics": metrics,
+            "metrics": readings,
+            "slowest": _slowest(folder / SAMPLES, ratio),
+            "prometheus": taken.facts() if taken else None,
         }
+
+    def _snapshot(self, window: dict[str, int]) -> Taken | None:
+        """What Prometheus saw in the measured window, if the campaign has one."""
+        if not self._campaign.prometheus:
+            return None
+        zero = window["start_unix_ns"]
+        edges = zero + window["measure_start_ns"], zero + window["measure_end_ns"]
+        taken = snapshot.take(self._campaign.prometheus, *edges)
+        if taken.error:
+            self._display.say(f"no whole snapshot of Prometheus: {taken.error}")
+        return taken
+
+    def _write(
+        self, path: Path, statistics: Statistics | None, taken: Taken | None
+    ) -> dict[str, Any] | None:
+        """Write metrics.parquet, if there is anything for it; says how Triton's readings went."""
+        rows = taken.rows if taken else []
+        with explained(self._recorder.path):
+            if statistics:
+                return statistics.write(path, rows)
+            if rows:
+                metrics.write(path, rows)
+        return None
 
     def _statistics(self, visit: Visit) -> Statistics | None:
         """A reader of the Triton that the variant uses, if it uses one."""
@@ -194,11 +248,13 @@ class Run:
         target, campaign = self._lineup.targets[visit.variant], self._campaign
         arguments = generator.arguments(
             campaign,
-            visit.level,
+            visit,
             target.url,
+            run=self._recorder.record.run_id,
             images=self._images,
             seed=self._seed(visit),
             samples=samples,
+            metrics_addr=self._metrics_addr,
         )
         command = [str(self._program), *arguments]
         process = generator.start(command, ROOT, self._pinning.generator)
@@ -217,6 +273,14 @@ class Run:
             f"{self._recorder.record.campaign['seed']} {visit.level} {visit.repeat}"
         )
         return drawn.getrandbits(31)
+
+
+def _slowest(path: Path, trace_ratio: float) -> list[dict[str, Any]]:
+    """The slowest requests; samples that cannot be read are no measurement."""
+    try:
+        return slowest(path, trace_ratio)
+    except SamplesError as error:
+        raise GeneratorError(str(error)) from error
 
 
 @contextmanager

@@ -74,6 +74,7 @@ REFUSED = {
     "a wrong model": ('model = "smal"', ["model is 'smal'", "did you mean 'small'?"]),
     "a track of later": ('track = "Z"', ["track is 'Z'", "one of A, null"]),
     "a wrong reference": ('reference = "basline"', ["unknown reference", "'baseline'?"]),
+    "a share of more": ("trace_ratio = 1.5", ["trace_ratio is 1.5", "a number from 0 to 1"]),
     "a name with a slash": ('name = "../x"', ["name is '../x'", "letters, digits"]),
     "both loops": ("rates = [10]", ["both clients and rates", "expected one of them"]),
     "empty levels": ("rates = []", ["rates is []", "at least one number"]),
@@ -105,6 +106,8 @@ WRONG_VARIANTS = {
     "a port": ("SERVICE_PORT = 80", "the runner finds a free port"),
     "a preset as setting": ('SERVICE_PRESET = "seed"', "use preset = .."),
     "a list": ("SERVICE_JSON = [1]", "a text or a number"),
+    "a share of less": ('preset = "seed"\ntrace_ratio = -1', "trace_ratio is -1"),
+    "a share of nothing": ("trace_ratio = 1", "expected preset, url or SERVICE_*"),
     "nothing": ("", "expected preset, url or SERVICE_*"),
 }
 
@@ -160,9 +163,25 @@ def test_no_variant_has_a_place_of_its_own_in_the_blocks() -> None:
 
 
 def test_what_the_record_keeps_is_the_same_campaign(tmp_path: Path) -> None:
-    for text in (GOOD, GOOD.replace("clients", "rates"), "aa = false\nseed = 3" + GOOD):
+    watched = GOOD + '[prometheus]\nurl = "http://h:9090"\nqueries = {mine = "up"}\n'
+    traced = f'trace_ratio = 0.5{GOOD}trace_ratio = 0\n[variants.u]\nurl = "http://h/x"\n'
+    for text in (
+        GOOD,
+        GOOD.replace("clients", "rates"),
+        "aa = false\nseed = 3" + GOOD,
+        watched,
+        traced + "trace_ratio = 1\n",
+    ):
         campaign = read(tmp_path, text)
         assert campaigns.from_record("run.json", campaign.as_dict()) == campaign
+
+
+def test_a_variant_may_be_traced_otherwise_than_the_others(tmp_path: Path) -> None:
+    campaign = read(tmp_path, GOOD + "trace_ratio = 1\n")
+    ratios = {name: campaign.trace_ratio_of(v) for name, v in campaign.services.items()}
+    assert ratios == {"baseline": 0.01, "mine": 1, "baseline.aa": 0.01}
+    assert "trace_ratio" not in campaign.variants["mine"].environ, "it is the generator's business"
+    assert read(tmp_path, "trace_ratio = 0" + GOOD).trace_ratio == 0
 
 
 def test_fewer_variants_keep_the_reference_if_it_is_among_them(tmp_path: Path) -> None:

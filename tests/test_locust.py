@@ -5,9 +5,13 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from loadtests import samples
+from benchmarks.processes import free_port
+from loadtests import samples, traces
 from tests.conftest import Service
 from tests.locusts import FILE, LOCUST, Ran, command, ended, locust, run
 from tests.stub import IMAGE, ROOT, Stub, bench, stub
@@ -355,3 +361,146 @@ def test_our_own_service_answers_it(serving: Callable[..., Service], tmp_path: P
     assert table["stage_receive_us"].null_count == 0
     for path_of in ("/predict/nano", "/predict/small", "/predict/nano?track=null"):
         assert path_of in ran.stderr
+
+
+Metrics = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def scraped(text: str) -> Metrics:
+    """Every sample of a page, by name and labels."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def watched(process: subprocess.Popen[str], port: int) -> list[Metrics]:
+    """What /metrics says until the process ends, every few hundredths of a second."""
+    pages: list[Metrics] = []
+    while process.poll() is None:
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{port}/metrics")
+        except httpx.TransportError:
+            continue
+        finally:
+            time.sleep(0.03)
+        assert answer.status_code == 200
+        pages.append(scraped(answer.text))
+    return pages
+
+
+def of(page: Metrics, name: str, **labels: str) -> float:
+    return page[name, tuple(sorted(labels.items()))]
+
+
+LABELS = ("--label", "campaign=demo", "--label", "cell=a c0003", "--label", "host=here")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_metrics_are_served_while_it_runs_and_are_those_of_triton_bench(
+    triton_bench: Path, workers: int
+) -> None:
+    port = free_port()
+    serve = ("--metrics-addr", f"127.0.0.1:{port}", *LABELS)
+    processes = ("--processes", str(workers)) if workers else ()
+    with stub("--delay", "10ms") as server:
+        flags = (*LOAD, *processes, "--duration", "2500ms", "--warmup", "500ms", *serve)
+        with locust(server.url, *flags) as process:
+            pages = watched(process, port)
+            ran = ended(process)
+        command = [str(triton_bench), "--url", server.url, "--image", str(IMAGE), "--clients", "3"]
+        short = ("--duration", "500ms", "--warmup", "0", "--calibrate", "0", "--quiet")
+        with subprocess.Popen([*command, *short, *serve], text=True) as other:
+            theirs = watched(other, port)[-1]
+    assert ran.status == 0, ran.stderr
+    info = {"campaign": "demo", "cell": "a c0003", "clients": "3", "host": "here", "rate": "",
+            "repeat": "", "run": "", "variant": ""}  # fmt: skip
+    states = [of(page, "loadtest_run_info", **info) for page in pages]
+    assert states[0] == 0, "it warms up"
+    assert 1 in states
+    last = pages[-1]
+    # A worker reports once a second.
+    late = 3 * 100 * 1.2 if workers else 3 * 100 * 0.5
+    issued = ran.summary["accounting"]["issued"]
+    assert issued - late < of(last, "loadtest_issued_total") <= issued
+    assert of(last, "loadtest_requests_total", outcome="ok") == of(
+        last, "loadtest_response_seconds_count"
+    )
+    assert 0 <= of(last, "loadtest_in_flight") <= 3
+    assert of(last, "loadtest_connections_total") == 3
+    assert of(last, "loadtest_response_seconds_bucket", le="0.001") == 0
+    assert of(last, "process_cpu_seconds_total") > 0.1
+    for before, after in pairwise(pages):
+        fallen = {key for key in before if key[0].endswith("_total") and after[key] < before[key]}
+        assert not fallen
+
+    def names(page: Metrics) -> set[tuple[str, tuple[tuple[str, str | float], ...]]]:
+        """The bounds as numbers: one writes 1 and the other 1.0."""
+        found = set()
+        for name, labels in page:
+            if not name.startswith("process_"):
+                found.add((name, tuple((k, float(v) if k == "le" else v) for k, v in labels)))
+        return found
+
+    assert names(last) == names(theirs)
+
+
+class Listener(BaseHTTPRequestHandler):
+    """Answers at once and keeps what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+    heard: list[tuple[str, str | None]]
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.heard.append((self.headers["traceparent"], self.headers["baggage"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
+    """A server and what it hears."""
+    heard: list[tuple[str, str | None]] = []
+    handler = type("Heard", (Listener,), {"heard": heard})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/", heard
+        server.shutdown()
+
+
+def test_requests_that_ask_to_be_traced_carry_the_baggage_and_no_others(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    with listening() as (url, heard):
+        ran = run(url, *LOAD, "--duration", "1s", "--trace-ratio", "0.3", *LABELS,
+                  "--samples", str(path))  # fmt: skip
+    assert ran.status == 0, ran.stderr
+    assert ran.summary["trace_ratio"] == 0.3
+    assert len(heard) == ran.summary["accounting"]["issued"] > 100
+    ids = set(check(path, ran.summary)["trace_id"].to_pylist())
+    least = traces.least_sampled(0.3)
+    for traceparent, baggage in heard:
+        _, trace_id, _, flags = traceparent.split("-")
+        assert trace_id in ids
+        assert (flags == "01") is traces.is_sampled(trace_id, least)
+        expected = "loadtest.campaign=demo,loadtest.cell=a%20c0003" if flags == "01" else None
+        assert baggage == expected
+    share = sum(traceparent.endswith("-01") for traceparent, _ in heard) / len(heard)
+    assert share == pytest.approx(0.3, abs=0.2)
+
+
+def test_an_address_in_use_is_refused_before_anything_is_sent() -> None:
+    with stub() as server, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ran = run(server.url, *LOAD, "--duration", "1s", "--metrics-addr", address)
+        assert server.stats()["requests"] == 0
+    assert ran.status == 2
+    assert f"locust: --metrics-addr {address}: Address already in use" in ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from benchmarks.campaign import Campaign
-from loadtests import payloads, samples
+from loadtests import labels, payloads, samples, traces
 from loadtests.locust_bench import options, plans
 from loadtests.locust_bench.footer import Footer
 from loadtests.locust_bench.server_timing import stages_us
 from loadtests.locust_bench.summary import latency_ms, reasons
+from loadtests.locust_bench.tally import LAGS_S, TIMES_S, Tally, packed, together, unpacked
+from service import telemetry
 
 ROOT = Path(__file__).parent.parent
 STAGE = {name: number for number, name in enumerate(samples.STAGES)}
@@ -97,6 +99,12 @@ def test_durations_and_lists_as_they_are_typed() -> None:
         (options.mix, "/a"),
         (options.mix, "/a=0"),
         (options.mix, "//a=1"),
+        (options.share, "1.5"),
+        (options.share, "nan"),
+        (labels.checked, "campaign"),
+        (labels.checked, "1st=x"),
+        (labels.checked, "__name=x"),
+        (labels.checked, "clients=8"),
         (plans.clients_list, "1,0"),
         (plans.step_time_s, "0.5s"),
     ]
@@ -124,6 +132,12 @@ def test_durations_and_lists_as_they_are_typed() -> None:
         ({"image": "nothing.jpg"}, False, "cannot be read"),
         ({"images": "tests/data"}, False, "no images among"),
         ({"samples": "tests"}, False, "--samples tests: cannot be written"),
+        ({"labels": ["run=a", "run=b"]}, False, "--label run: given twice"),
+        ({"labels": [f"run={'%' * 3000}"]}, False, "makes a baggage of 9013 bytes"),
+        ({"labels": ["run=a", "repeat=1"], "metrics_addr": "127.0.0.1:0"}, False, None),
+        ({"metrics_addr": "9646"}, False, "--metrics-addr 9646: expected HOST:PORT"),
+        ({"metrics_addr": "h:99999"}, False, "expected HOST:PORT"),
+        ({"metrics_addr": "h:1/metrics"}, False, "expected HOST:PORT"),
         ({"summary": "nowhere/s.json"}, False, "--summary nowhere/s.json: cannot be written"),
     ],
 )
@@ -207,3 +221,71 @@ def test_a_campaigns_matrix_is_walked_in_a_seeded_order(tmp_path: Path) -> None:
         for field in dataclasses.fields(Campaign)
         if field.name in ("repeats", "duration_s", "warmup_s")
     }
+
+
+def test_a_baggage_is_the_one_that_triton_bench_sends() -> None:
+    """loadtests/triton_bench/labels_test.go expects the same."""
+    given = labels.read(["repeat=1", 'cell=a=b c0008,+%;"ü', "campaign=x.y-z_~", "run="])
+    assert labels.baggage(given) == (
+        "loadtest.campaign=x.y-z_~,loadtest.cell=a%3Db%20c0008%2C%2B%25%3B%22%C3%BC"
+    )
+    assert labels.baggage({"repeat": "1"}) == ""
+
+
+def test_whether_a_request_asked_to_be_traced_is_read_from_its_id() -> None:
+    def sampled(last: str, ratio: float) -> bool:
+        return traces.is_sampled("0123456789abcdef" + last, traces.least_sampled(ratio))
+
+    assert not sampled("ffffffffffffffff", 0)
+    assert sampled("0000000000000000", 1)
+    for ratio, least in (
+        (0.5, "80000000000000"),
+        (0.01, "fd70a3d70a3d71"),
+        (0.25, "c0000000000000"),
+    ):
+        below = f"{int(least, 16) - 1:014x}"
+        # The byte before the last 56 bits has no part in it.
+        assert sampled("00" + least, ratio)
+        assert not sampled("ff" + below, ratio)
+
+
+def test_the_bounds_are_the_services() -> None:
+    assert TIMES_S == telemetry.SECONDS
+
+
+OK, REFUSED, RESET, LATE, CUT = (
+    (0, 1_000, 5, 1_000_000, 200, 0, 9, 9),  # 1 ms: on a bound, and counted in it
+    (0, 1_000, 5, 2_000_000, 503, 0, 9, 9),
+    (0, 2_000, None, 3_000_000, 0, samples.ERRORS.index("reset"), 0, 4),
+    (0, 20_000, None, 30_000_000_000, 0, samples.ERRORS.index("timeout"), 0, 9),
+    (0, 20_000, None, 40_000_000_000, 0, samples.ERRORS.index("censored"), 0, 9),
+)
+
+
+def test_a_tally_counts_rows_as_triton_bench_does() -> None:
+    tally = Tally(issued=7)
+    tally.count([])
+    tally.count([OK, REFUSED, RESET])
+    tally.count([LATE, CUT])
+    assert dict(zip(samples.OUTCOMES, tally.outcomes, strict=True)) == dict.fromkeys(
+        samples.OUTCOMES, 1
+    )
+    assert tally.in_flight == 2
+    # An answer that was asked for, and above every bound the one that was given up.
+    assert tally.response.counts == [1] + [0] * 22 + [1]
+    assert tally.response.sum_s == pytest.approx(30.001)
+    assert tally.service.counts == [1] + [0] * 22 + [1]
+    assert sum(tally.lag.counts) == 5
+    assert tally.lag.counts[:2] == [3, 2]
+    assert len(tally.lag.counts) == len(LAGS_S) + 1
+
+
+def test_the_tallies_of_workers_add_up() -> None:
+    one = Tally(issued=2, connections=1, cpu_s=0.5, rss_bytes=10)
+    one.count([OK, LATE])
+    assert unpacked(packed(one)) == one
+    two = together([one, unpacked(packed(one))])
+    assert (two.issued, two.connections, two.cpu_s, two.rss_bytes) == (4, 2, 1.0, 20)
+    assert two.outcomes == [2 * count for count in one.outcomes]
+    assert two.response.counts == [2 * count for count in one.response.counts]
+    assert two.response.sum_s == 2 * one.response.sum_s

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from http.server import ThreadingHTTPServer
 from importlib.metadata import version
@@ -23,13 +24,14 @@ import pytest
 from rich.console import Console
 
 from analysis import frames
-from benchmarks import record
+from benchmarks import probe, record
+from benchmarks.processes import free_port
 from benchmarks.progress import Display
 from benchmarks.record import Record, Visit
 from benchmarks.recorder import write_json
 from loadtests import samples
 from tests.data.tiny_checkout.service.__main__ import Handler
-from tests.tiny import CHECKOUT, HEAD, ROOT, await_gone, campaign
+from tests.tiny import CHECKOUT, HEAD, ROOT, await_gone, campaign, occupied_port
 
 # `windtunnel run` without the commands of the other packages, whose imports take seconds.
 RUNNER = """
@@ -374,6 +376,102 @@ def test_a_url_is_a_variant_and_a_generator_that_measured_nothing_is_no_repeat(
     done = run(tmp_path / "results", file, expect=1)
     assert "variant 'here'" in done.stderr
     assert "no answer" in done.stderr
+
+
+class Traced(Handler):
+    """Keeps what requests say of themselves."""
+
+    heard: list[tuple[str, str, str | None]]
+
+    def do_POST(self) -> None:
+        self.heard.append((self.path, self.headers["traceparent"], self.headers["baggage"]))
+        super().do_POST()
+
+
+@pytest.mark.parametrize("sender", ["triton_bench", "locust"])
+def test_requests_that_are_traced_say_which_cell_of_which_run_they_are(
+    tmp_path: Path, sender: str
+) -> None:
+    heard: list[tuple[str, str, str | None]] = []
+    handler = type("Hearing", (Traced,), {"heard": heard})
+    file = tmp_path / "traced.toml"
+    more = (
+        f'generator = "{sender}"\nclients = [2]\nrepeats = 1\n'
+        "duration_s = 0.5\naa = false\ntrace_ratio = 1\n"
+    )
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        file.write_text(
+            f"{HEAD}{more}"
+            f'[variants.all]\nurl = "{url}/all"\n'
+            f'[variants.none]\nurl = "{url}/none"\ntrace_ratio = 0\n'
+        )
+        run(tmp_path / "results", file)
+        server.shutdown()
+    found = record.load(tmp_path / "results")
+    assert found.campaign["trace_ratio"] == 1
+    assert found.campaign["variants"]["none"]["trace_ratio"] == 0
+    sent = {path: [h for h in heard if h[0] == path and h[1]] for path in ("/all", "/none")}
+    baggage = (
+        f"loadtest.campaign=tiny,loadtest.run={found.run_id},loadtest.variant=all,"
+        "loadtest.cell=all%20c0002"
+    )
+    assert {(t[-3:], b) for _, t, b in sent["/all"]} == {("-01", baggage)}
+    assert {(t[-3:], b) for _, t, b in sent["/none"]} == {("-00", None)}
+    ids = {traceparent.split("-")[1] for _, traceparent, _ in sent["/all"]}
+    for visit in found.completed():
+        slowest = found.facts(visit)["slowest"]
+        rows = samples.read(found.samples(visit)).table.to_pylist()
+        rows = [row for row in rows if row["phase"] == "measure"]
+        rows.sort(key=lambda row: row["due_ns"] - row["done_ns"])
+        assert [each["trace_id"] for each in slowest] == [row["trace_id"] for row in rows[:10]]
+        assert [each["due_ns"] for each in slowest] == [row["due_ns"] for row in rows[:10]]
+        assert slowest[0]["latency_ms"] == round((rows[0]["done_ns"] - rows[0]["due_ns"]) / 1e6, 3)
+        assert {each["sampled"] for each in slowest} == {visit.variant == "all"}
+        assert (slowest[0]["trace_id"] in ids) is (visit.variant == "all")
+        assert {(each["status"], each["error"]) for each in slowest} == {(200, "")}
+        assert {each["image"] for each in slowest} == {"cat-451x300.jpg"}
+
+
+def test_the_generators_metrics_say_which_cell_is_measured(tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    file = campaign(tmp_path, more="clients = [2]\nrepeats = 1\nduration_s = 1\naa = false\n")
+    runner = start(tmp_path / "results", "--metrics-addr", address, file)
+    seen: set[str] = set()
+
+    def scrape() -> bool:
+        with suppress(OSError):
+            status, page = probe.get(f"http://{address}/metrics", 1)
+            assert status == 200
+            lines = page.decode().splitlines()
+            seen.update(line for line in lines if line.startswith("loadtest_run_info"))
+        return runner.poll() is not None
+
+    until(scrape, 60)
+    out, err = runner.communicate(timeout=10)
+    assert runner.returncode == 0, err
+    assert f"http://{address}/metrics" in out
+    name = record.load(tmp_path / "results").run_id
+    for variant in ("one", "two"):
+        labels = (
+            f'campaign="tiny",cell="{variant} c0002",clients="2",rate="",repeat="1",run="{name}",'
+            f'variant="{variant}"'
+        )
+        assert f"loadtest_run_info{{{labels}}} 1" in seen
+
+
+def test_an_address_for_metrics_that_is_taken_is_refused_before_anything_starts(
+    tmp_path: Path,
+) -> None:
+    file = campaign(tmp_path)
+    with occupied_port() as port:
+        taken = f"127.0.0.1:{port}"
+        done = run(tmp_path / "results", "--metrics-addr", taken, file, expect=REFUSED)
+        assert f"--metrics-addr {taken}: cannot be served ([Errno 98]" in done.stderr
+    done = run(tmp_path / "results", "--metrics-addr", "9646", file, expect=REFUSED)
+    assert "it is not HOST:PORT" in done.stderr
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_campaign_can_be_sent_by_locust(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis import batching
-from benchmarks import metrics, probe
+from benchmarks import metrics, probe, snapshot
 from benchmarks.metrics import Row, labels_text
 from benchmarks.processes import free_port
 from benchmarks.record import RecordError
@@ -270,7 +270,7 @@ def test_the_readme_has_the_columns_and_the_sources() -> None:
         for field in metrics.SCHEMA
     }
     said["value"] = "float64"  # which pyarrow calls a double
-    assert rows == [*said.items(), (STATISTICS, ""), (GAUGES, "")]
+    assert rows == [*said.items(), (STATISTICS, ""), (GAUGES, ""), (snapshot.SOURCE, "")]
     assert PENDING in text
 
 

@@ -11,7 +11,7 @@ requests, which is why it is read at all.
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,10 +85,14 @@ class Statistics:
         self._failed.add(reading)
         self._error = what
 
-    def write(self, path: Path) -> dict[str, Any]:
-        """Write what was read, if any of it is worth a file; returns what cell.json says of it."""
+    def write(self, path: Path, others: Iterable[Row] = ()) -> dict[str, Any]:
+        """
+        Write what was read, and *others* with it, if any of it is worth a file.
+
+        Returns what cell.json says of the readings.
+        """
         rows = [row for page in self._pages for row in self._parsed(page)]
-        rows = without_idle_models(rows)
+        rows = [*without_idle_models(rows), *others]
         if rows:
             metrics.write(path, rows)
         return {"readings": self._readings, "failed": len(self._failed), "error": self._error}

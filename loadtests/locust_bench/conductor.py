@@ -23,6 +23,7 @@ from loadtests.locust_bench.merge import BrokenError, Step
 from loadtests.locust_bench.options import Options
 from loadtests.locust_bench.run import FOREVER, RUN, Orders, part_name
 from loadtests.locust_bench.summary import Facts
+from loadtests.locust_bench.tally import Tally, together
 from loadtests.payloads import image_files
 from loadtests.samples import Window
 
@@ -47,6 +48,7 @@ class Conductor:
         self._clients = 0
         self._stopping_ns = 0
         self._folder: Path | None = None  # of the parts, while there is one
+        self._told: dict[str, Tally] = {}  # by workers, of what they have counted
         self.running = self.interrupted = False
         self.broken = ""
         self.steps: list[Step] = []
@@ -88,6 +90,7 @@ class Conductor:
         runner = self._runner
         self.running, self.interrupted, self.broken = True, False, ""
         self._stopping_ns = self._clients = 0
+        self._told = {}
         self._cpu_s, self._began_s = cpu_s(), time.monotonic()
         if self._distributed:
             active = runner.clients.ready + runner.clients.running + runner.clients.spawning
@@ -155,6 +158,27 @@ class Conductor:
             "errors": self._runner.stats.total.num_failures,
             "in_flight": self._runner.user_count,  # each user waits for one answer
         }
+
+    def told(self, worker: str, t0_ns: int, tally: Tally) -> None:
+        """A worker reports; what it has of the run before is over."""
+        if self._number and t0_ns == self.orders.t0_ns:
+            self._told[worker] = tally
+
+    def tally(self) -> Tally:
+        """What all processes have counted."""
+        return together([RUN.tally(), *self._told.values()])
+
+    def is_measuring(self) -> bool:
+        """Whether what is due now is measured."""
+        if not self.running or self._stopping_ns:
+            return False
+        now_ns = monotonic_ns()
+        return any(step.measure_ns <= now_ns < step.end_ns for step in self.steps)
+
+    def clients(self) -> int | None:
+        """How many users there are to be."""
+        given = self._environment.parsed_options
+        return self._runner.target_user_count or self._clients or given.num_users
 
     def stopping(self) -> None:
         """Whatever the reason, from now on nothing new is sent."""

@@ -5,6 +5,7 @@ A process that is alone and a master decide for all (`Conductor`); whoever has u
 Workers are told by Locust's own messages, which arrive in order with its "spawn" and "quit".
 """
 
+import logging
 import signal
 import sys
 from dataclasses import asdict
@@ -16,15 +17,20 @@ from locust import runners
 from locust.exception import StopTest
 from locust.runners import STATE_INIT, MasterRunner, WorkerRunner
 
+from loadtests import labels
 from loadtests.locust_bench import options as opts
 from loadtests.locust_bench.conductor import STOP, Conductor
+from loadtests.locust_bench.exporter import AddressError, Exporter
 from loadtests.locust_bench.merge import BrokenError
 from loadtests.locust_bench.run import RUN, Orders
+from loadtests.locust_bench.tally import packed, unpacked
 from loadtests.payloads import PayloadError
 
 DEFAULT_HOST = "http://127.0.0.1:9600"
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
+
+log = logging.getLogger(__name__)
 
 
 class Life:
@@ -33,6 +39,7 @@ class Life:
     def __init__(self, default_class: str) -> None:
         self._default_class = default_class
         self._conductor: Conductor | None = None
+        self._exporter: Exporter | None = None
 
     def listen(self, events: Any) -> None:
         """Before Locust's own listeners are there, so that ours are asked last when it ends."""
@@ -73,6 +80,16 @@ class Life:
             chosen = [named[self._default_class]] if self._default_class in named else []
             environment.user_classes[:] = chosen or environment.user_classes
         self._conductor = Conductor(environment)
+        if given.metrics_addr:
+            self._serve(given, self._conductor)
+
+    def _serve(self, given: Any, conductor: Conductor) -> None:
+        try:
+            self._exporter = Exporter(given.metrics_addr, conductor, labels.read(given.labels))
+        except AddressError as error:
+            print(f"locust: {error}", file=sys.stderr)
+            sys.exit(USAGE_STATUS)
+        log.info("metrics: %s", self._exporter.url)
 
     def test_start(self, environment: Any, **_: Any) -> None:
         """The first of all: decide, and open the part."""
@@ -126,6 +143,8 @@ class Life:
         if not self._conductor:
             return
         self._conductor.join()
+        if self._exporter:
+            self._exporter.close()
         if self._conductor.running:
             self._conductor.give_up("stopped before a worker had users; nothing was measured")
         if self._conductor.broken:
@@ -150,11 +169,16 @@ class Life:
     def report_to_master(self, data: dict[str, Any], **_: Any) -> None:
         """A worker adds to what Locust says what is wrong, if anything is."""
         data["windtunnel_fault"] = RUN.fault
+        if RUN.is_tallied:
+            data["windtunnel_tally"] = RUN.orders.t0_ns, packed(RUN.tally())
 
-    def worker_report(self, data: dict[str, Any], **_: Any) -> None:
-        """The master stops for it."""
+    def worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+        """The master stops for it, and keeps what was counted."""
         if self._conductor and data.get("windtunnel_fault"):
             self._conductor.broken = data["windtunnel_fault"]
+        if self._conductor and "windtunnel_tally" in data:
+            t0_ns, tally = data["windtunnel_tally"]
+            self._conductor.told(client_id, t0_ns, unpacked(tally))
 
     def _told_to_stop(self, environment: Any, msg: Any, **_: Any) -> None:
         environment.stop_timeout = float(msg.data)

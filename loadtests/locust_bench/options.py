@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from loadtests import labels
 from loadtests.payloads import FORMS, IMAGES, PayloadError, build, image_files
 
 MIX = "/predict/nano=6,/predict/small=3,/predict/medium=1,/predict/nano?track=null=2"
@@ -43,6 +44,17 @@ def whole(text: str) -> int:
     if not text.isdecimal():
         raise ArgumentTypeError(f"{text!r} is no whole number; expected 0 or more")
     return int(text)
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ArgumentTypeError(f"{text!r} is no share; expected a number from 0 to 1")
+    return value
 
 
 def mix(text: str) -> dict[str, float]:
@@ -99,6 +111,13 @@ def add_to(parser: Any) -> None:
     add("--min-requests", type=whole, default=0, metavar="N", help="longer, up to 4 x --duration")
     add("--timeout", dest="timeout_s", type=positive_s, default=30.0, **timed,
         help="give up then (default 30s)")  # fmt: skip
+    add("--trace-ratio", type=share, default=0.01, metavar="X",
+        help="of the requests, to ask to be traced (default 0.01)")  # fmt: skip
+    add("--label", dest="labels", action="append", type=labels.checked, default=[],
+        metavar="NAME=VALUE", help="of loadtest_run_info, and in the baggage of traced requests:"
+        " campaign, run, variant, cell, repeat or others; may be repeated")  # fmt: skip
+    add("--metrics-addr", default="", metavar="A",
+        help="serve Prometheus metrics there, as in 127.0.0.1:9646")  # fmt: skip
     add("--samples", default="", metavar="FILE", help="one row for each request, as Parquet")
     add("--summary", default="", metavar="FILE", help="JSON summary; - is standard output")
     add("--progress", choices=("none", "json"), default="none", help="a line a second on stderr")
@@ -118,6 +137,9 @@ class Options:
     duration_s: float | None
     min_requests: int
     timeout_s: float
+    trace_ratio: float
+    labels: dict[str, str]
+    metrics_addr: str
     samples: Path | None
     summary: str
     progress: str
@@ -127,7 +149,8 @@ def read(given: Namespace) -> Options:
     """The options of a run, from what Locust parsed or a master sent."""
     plain = {field.name: getattr(given, field.name) for field in fields(Options)}
     samples = Path(given.samples) if given.samples else None
-    return Options(**plain | {"images": Path(given.image or given.images), "samples": samples})
+    named = {"images": Path(given.image or given.images), "labels": labels.read(given.labels)}
+    return Options(**plain | named | {"samples": samples})
 
 
 def problem(given: Namespace, *, distributed: bool) -> str | None:
@@ -138,7 +161,24 @@ def problem(given: Namespace, *, distributed: bool) -> str | None:
         return "--min-requests: workers do not know each other's counts; use one process"
     if given.duration_s and given.run_time:
         return "--duration and --run-time: both given; expected one; the latter has the warm-up"
-    return no_address(given.host, given.path) or _no_files(read(given))
+    return (
+        no_address(given.host, given.path)
+        or labels.problem(given.labels)
+        or _no_listener(given.metrics_addr)
+        or _no_files(read(given))
+    )
+
+
+def _no_listener(address: str) -> str | None:
+    """Why metrics cannot be served there."""
+    try:
+        parts = urlsplit(f"//{address}")
+        sound = bool(parts.hostname) and parts.port is not None and parts.netloc == address
+    except ValueError:
+        sound = False
+    if address and not sound:
+        return f"--metrics-addr {address}: expected HOST:PORT, as in 127.0.0.1:9646"
+    return None
 
 
 def no_address(host: str | None, path: str) -> str | None:

@@ -17,6 +17,7 @@ from locust.contrib.fasthttp import LocustBadStatusCode
 from loadtests.locust_bench.connection import Exchange
 from loadtests.locust_bench.footer import Footer, announce, write_json
 from loadtests.locust_bench.server_timing import NO_STAGES, Stages, stages_us
+from loadtests.locust_bench.tally import Tally
 from loadtests.samples import ERRORS, STAGES
 
 SPILL_ROWS = 256
@@ -36,9 +37,11 @@ _ERROR = {name: number for number, name in enumerate(ERRORS)}
 class Part:
     """The rows of this process in this run."""
 
-    def __init__(self, folder: Path, name: str, measure_ns: int) -> None:
+    def __init__(self, folder: Path, name: str, measure_ns: int, *, tallied: bool = False) -> None:
         self._path = folder / f"{name}.arrow"
         self._rows: list[tuple[Any, ...]] = []
+        self._tally = Tally() if tallied else None
+        self._tallied = 0  # of the rows above
         self.footer = Footer()
         self.issued = self.clients = self.dials = self.measured = 0
         self.measure_ns = measure_ns
@@ -75,6 +78,18 @@ class Part:
         if len(self._rows) >= SPILL_ROWS:
             self.spill()
 
+    def tally(self) -> Tally:
+        """What was counted so far, with metrics only."""
+        self._count()
+        tally = self._tally or Tally()
+        tally.issued, tally.connections = self.issued, self.dials
+        return tally
+
+    def _count(self) -> None:
+        if self._tally:
+            self._tally.count(self._rows[self._tallied :])
+            self._tallied = len(self._rows)
+
     def answered(self, x: Exchange, response: Any, exception: BaseException | None) -> None:
         """The `request` event: an answer, or why there is none."""
         if exception is None or isinstance(exception, LocustBadStatusCode):
@@ -92,7 +107,8 @@ class Part:
 
     def spill(self) -> None:
         """Write what has come together; a full disk ends the run, not the user that found it."""
-        rows, self._rows = self._rows, []
+        self._count()
+        rows, self._rows, self._tallied = self._rows, [], 0
         if not rows or self.footer.fault:
             return
         columns = [

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtests import payloads
+import psutil
+
+from loadtests import labels, payloads, traces
 from loadtests.locust_bench import options as opts
-from loadtests.locust_bench.gauge import Gauge
+from loadtests.locust_bench.gauge import Gauge, cpu_s
 from loadtests.locust_bench.options import Options
 from loadtests.locust_bench.part import Part
+from loadtests.locust_bench.tally import Tally
 
 FOREVER = 1 << 62
 # As triton_bench: with --min-requests a run may take so many times as long.
@@ -37,6 +40,8 @@ class Run:
     orders: Orders
     payloads: tuple[payloads.Payload, ...]
     part: Part
+    least_sampled: int  # of the ids that ask to be traced
+    baggage: str  # of those requests
 
     def __init__(self) -> None:
         self.active = False
@@ -51,7 +56,10 @@ class Run:
         self.payloads = payloads.build(files, self.options.body)
         self._worker = worker or 0
         name = "alone" if worker is None else part_name(worker)
-        self.part = Part(Path(orders.folder), name, orders.measure_ns)
+        tallied = bool(self.options.metrics_addr)
+        self.part = Part(Path(orders.folder), name, orders.measure_ns, tallied=tallied)
+        self.least_sampled = traces.least_sampled(self.options.trace_ratio)
+        self.baggage = labels.baggage(self.options.labels)
         self.end_ns = orders.end_ns
         self._gauge = Gauge()
         self.active = True
@@ -60,6 +68,17 @@ class Run:
     def fault(self) -> str:
         """What is wrong with this process's part, if anything is."""
         return self.part.footer.fault if self._gauge else ""
+
+    @property
+    def is_tallied(self) -> bool:
+        """Whether somebody asks what this process has counted."""
+        return bool(self._gauge and self.options.metrics_addr)
+
+    def tally(self) -> Tally:
+        """What this process has counted, and used."""
+        tally = self.part.tally() if self._gauge else Tally()
+        tally.cpu_s, tally.rss_bytes = cpu_s(), psutil.Process().memory_info().rss
+        return tally
 
     def number_user(self) -> tuple[int, str]:
         """A number for a new user, and a name that no user of another worker has."""

@@ -105,6 +105,7 @@ def summarize(merged: Merged, options: Options, facts: Facts) -> dict[str, Any]:
         "seed": options.seed,
         "body": options.body,
         "images": facts.images,
+        "trace_ratio": options.trace_ratio,
         "started_unix_ns": window.start_unix_ns,
         "warmup_s": options.warmup_s,
         "duration_s": _length_s(steps),

@@ -13,7 +13,7 @@ from locust import FastHttpUser, task
 from locust.contrib.fasthttp import FastResponse, LocustBadStatusCode, LocustUserAgent
 from locust.exception import StopUser
 
-from loadtests import payloads
+from loadtests import payloads, traces
 from loadtests.locust_bench.connection import Connections, Exchange
 from loadtests.locust_bench.options import Options
 from loadtests.locust_bench.run import RUN
@@ -95,21 +95,25 @@ class ImageUser(FastHttpUser):
 
     def _send(self, payload: payloads.Payload, image: int) -> None:
         trace = os.urandom(24).hex()  # not from the seed: ids of two runs must differ
+        sampled = traces.is_sampled(trace, RUN.least_sampled)
         exchange = self.exchange
         exchange.begin(self.due_ns, image, trace[:32])
         RUN.part.issued += 1
         path = self.path()
+        headers = {
+            "traceparent": f"00-{trace[:32]}-{trace[32:]}-{'01' if sampled else '00'}",
+            "User-Agent": "locust",
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",
+            "Content-Type": payload.content_type,
+        }
+        if sampled and RUN.baggage:
+            headers["baggage"] = RUN.baggage
         try:
             self.client.post(
                 path,
                 data=payload.body,  # type: ignore[arg-type]
-                headers={
-                    "traceparent": f"00-{trace[:32]}-{trace[32:]}-00",
-                    "User-Agent": "locust",
-                    "Accept": "*/*",
-                    "Accept-Encoding": "identity",
-                    "Content-Type": payload.content_type,
-                },
+                headers=headers,
                 context={"exchange": exchange},
             )
         except (GreenletExit, Exception) as error:

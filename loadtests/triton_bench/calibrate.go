@@ -29,6 +29,7 @@ func calibrate(c load.Config, duration time.Duration, begin func(*load.Run)) (ce
 	c.Plan, c.Steps, c.Clients = nil, nil, calibrationClients
 	c.Warmup, c.Duration, c.Requests, c.MinRequests, c.Endless = 0, duration, 0, 0, false
 	c.Timeout = 10 * time.Second // whatever the service is given
+	c.Baggage = ""               // answerAtOnce counts on requests of one length
 	if c.Client == load.NetHTTP {
 		go netServer().Serve(listener)
 	} else {

@@ -47,6 +47,8 @@ requests
   --body FORM          multipart (field "image") or raw (default multipart)
   --method M           POST, or GET without a body (default POST)
   --trace-ratio X      share of the requests whose traceparent asks to be traced (default 0.01)
+  --label NAME=VALUE   of loadtest_run_info in the metrics; campaign, run, variant and cell also go into
+                       the baggage of the requests that ask to be traced; may be repeated
   --seed S             order of the images and random arrivals (default 1)
 
 output

@@ -38,7 +38,7 @@ func (s *session) watch(name string, c load.Config, look func(*load.Run, []sampl
 	}
 	tally := report.NewTally(r)
 	if s.options.metricsAddr != "" {
-		exporter, err := report.Serve(s.options.metricsAddr, tally, map[string]string{"cell": name})
+		exporter, err := report.Serve(s.options.metricsAddr, tally, s.options.runLabels(name, &c))
 		if err != nil {
 			return nil, usageError{err}
 		}

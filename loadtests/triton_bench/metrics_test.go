@@ -14,11 +14,12 @@ import (
 func scraped(text string) map[string]float64 {
 	values := map[string]float64{}
 	for line := range strings.Lines(text) {
-		words := strings.Fields(line)
-		if len(words) == 2 && words[0] != "#" {
-			if value, err := strconv.ParseFloat(words[1], 64); err == nil {
-				values[words[0]] = value
-			}
+		name, number, _ := strings.Cut(strings.TrimSpace(line), "} ")
+		if name += "}"; number == "" {
+			name, number, _ = strings.Cut(strings.TrimSpace(line), " ")
+		}
+		if value, err := strconv.ParseFloat(number, 64); err == nil {
+			values[name] = value
 		}
 	}
 	return values
@@ -43,6 +44,7 @@ func TestMetricsCanBeScrapedWhileItRunsAndAreThoseOfTheSummary(t *testing.T) {
 		return say(fine)(conn, n)
 	})
 	var last map[string]float64
+	measuring := false
 	ended, scrapes := make(chan struct{}), make(chan map[string]float64)
 	go func() {
 		defer close(scrapes)
@@ -71,12 +73,14 @@ func TestMetricsCanBeScrapedWhileItRunsAndAreThoseOfTheSummary(t *testing.T) {
 				if strings.HasSuffix(name, "_total") && value < before[name] {
 					t.Errorf("%s fell from %g to %g", name, before[name], value)
 				}
+				measuring = measuring || strings.HasPrefix(name, "loadtest_run_info") && value == 1
 			}
 			n, before, last = n+1, now, now
 		}
 		counted <- n
 	}()
-	b := runBench(t, url, "--rate", "80", "--requests", "40", "--metrics-addr", address)
+	b := runBench(t, url, "--rate", "80", "--requests", "40", "--metrics-addr", address,
+		"--label", "campaign=demo", "--label", `cell=a "b" c0008`, "--label", "host=here")
 	close(ended)
 	if n := <-counted; n < 5 {
 		t.Fatalf("%d scrapes; %s", n, b.stderr)
@@ -85,17 +89,22 @@ func TestMetricsCanBeScrapedWhileItRunsAndAreThoseOfTheSummary(t *testing.T) {
 		t.Fatalf("%+v", m)
 	}
 	for name, want := range map[string]float64{
-		`triton_bench_requests_total{outcome="ok"}`: 30, "triton_bench_issued_total": 40, "triton_bench_offered_total": 40,
-		"triton_bench_response_seconds_count": 30, "triton_bench_connections_total": float64(b.summary.Instrument.Connections),
+		`loadtest_requests_total{outcome="ok"}`: 30, "loadtest_issued_total": 40, "loadtest_offered_total": 40,
+		"loadtest_response_seconds_count": 30, "loadtest_connections_total": float64(b.summary.Instrument.Connections),
 	} {
 		if got, found := last[name]; !found || got != want {
 			t.Errorf("%s was %g at last, want %g", name, got, want)
 		}
 	}
+	// The labels that were given, those that were not, and the program's own.
+	info := `loadtest_run_info{campaign="demo",cell="a \"b\" c0008",clients="",host="here",rate="80",repeat="",run="",variant=""}`
+	if _, found := last[info]; !found || !measuring {
+		t.Errorf("%s is not there, or was never 1: %v", info, last)
+	}
 	// The last scrape may have come before the last answer or after it.
-	late := last[`triton_bench_requests_total{outcome="http_error"}`]
-	if late != 9 && late != 10 || last["triton_bench_in_flight"] > 10-late {
-		t.Errorf("%g errors and %g requests in flight at last", late, last["triton_bench_in_flight"])
+	late := last[`loadtest_requests_total{outcome="http_error"}`]
+	if late != 9 && late != 10 || last["loadtest_in_flight"] > 10-late {
+		t.Errorf("%g errors and %g requests in flight at last", late, last["loadtest_in_flight"])
 	}
 	if _, err := http.Get("http://" + address + "/metrics"); err == nil {
 		t.Error("metrics are still served after the end")

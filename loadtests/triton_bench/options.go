@@ -41,6 +41,7 @@ type options struct {
 	limit                     int
 	body, method              string
 	traceRatio                float64
+	labels                    []label
 	seed                      uint64
 	samples, hlog, output     string
 	json, quiet               bool
@@ -125,6 +126,7 @@ func (o *options) define(flags *flag.FlagSet) {
 	flags.StringVar(&o.body, "body", "multipart", "")
 	flags.StringVar(&o.method, "method", "POST", "")
 	flags.Float64Var(&o.traceRatio, "trace-ratio", 0.01, "")
+	flags.Func("label", "", o.addLabel)
 	flags.Uint64Var(&o.seed, "seed", 1, "")
 	flags.StringVar(&o.samples, "samples", "", "")
 	flags.StringVar(&o.hlog, "hlog", "", "")

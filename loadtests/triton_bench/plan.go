@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"windtunnel/triton_bench/arrivals"
@@ -15,7 +16,7 @@ func (o *options) config(target load.Target, payloads []load.Payload) (load.Conf
 		Target: target, Payloads: payloads, Seed: o.seed, Clients: o.clients,
 		MaxConnections: o.maxConnections, Threads: o.threads, Client: o.client, HTTP2: o.http2, Insecure: o.insecure,
 		Warmup: o.warmup, Duration: o.duration, Timeout: o.timeout, Requests: o.requests, MinRequests: o.minRequests,
-		Endless: o.endless(), TraceRatio: o.traceRatio,
+		Endless: o.endless(), TraceRatio: o.traceRatio, Baggage: o.baggage(),
 	}
 	if o.eachImageOnce() {
 		c.Requests, c.Endless, c.OneOrder = int64(len(payloads)), true, true
@@ -29,10 +30,28 @@ func (o *options) config(target load.Target, payloads []load.Payload) (load.Conf
 	if !o.open() {
 		return c, nil
 	}
+	c.Rate = o.rateInWords()
 	if o.replay != "" {
 		return c, o.replayed(&c)
 	}
 	return c, o.planned(&c)
+}
+
+// rateInWords is the rate of an open loop as it was asked for.
+func (o *options) rateInWords() string {
+	switch {
+	case o.steps != nil:
+		words := make([]string, len(o.steps))
+		for i, rate := range o.steps {
+			words[i] = fmt.Sprintf("%g", rate)
+		}
+		return strings.Join(words, ",")
+	case o.ramp != nil:
+		return fmt.Sprintf("%g..%g", o.ramp.from, o.ramp.to)
+	case o.replay != "":
+		return "replay"
+	}
+	return fmt.Sprintf("%g", o.rate)
 }
 
 // longestSeconds is the longest time that a flag can ask for, and that fits a time.Duration.

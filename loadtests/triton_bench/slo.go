@@ -86,6 +86,7 @@ func (s *session) probe(track string, c load.Config, slo capacity.SLO, p capacit
 	if err != nil {
 		return capacity.Outcome{}, err
 	}
+	c.Rate = fmt.Sprintf("%g", p.RateRPS)
 	var o capacity.Outcome
 	summary, err := s.watch(joined(track, fmt.Sprintf("q%g", p.RateRPS)), c, func(r *load.Run, rows []sample.Row) {
 		for i := range rows {

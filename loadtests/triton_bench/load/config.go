@@ -49,6 +49,7 @@ type Config struct {
 
 	Clients int            // closed loop, when Plan is nil: the most that send at a time
 	Plan    *arrivals.Plan // open loop
+	Rate    string         // open loop: requests a second in words, for the report
 	// OneOrder has all clients take the images in turn from one order, so that N requests send each
 	// image equally often; otherwise each client has an order of its own.
 	OneOrder bool
@@ -64,6 +65,8 @@ type Config struct {
 	Requests, MinRequests     int64 // 0: not limited, not asked for
 	Endless                   bool  // only Requests ends the run
 	TraceRatio                float64
+	// Baggage is the value of a header that requests have which ask to be traced; empty: none.
+	Baggage string
 }
 
 // Open tells that arrivals do not wait for answers.

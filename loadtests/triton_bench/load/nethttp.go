@@ -45,6 +45,7 @@ type netLink struct {
 	bytesIn, bytesOut atomic.Int64 // on the wire, TLS and frames included
 	written           atomic.Bool  // the request is with the server
 	field             []byte       // traceparent, as the raw client sends it
+	sampled           bool         // it asks to be traced
 	buffer            []byte
 
 	doneNS  int64
@@ -66,7 +67,7 @@ func (t *netTransport) begin(s *sender) {
 		t.links = append(t.links, k)
 		t.running.Go(k.work)
 	}
-	s.row.Trace = t.lane.traces.stamp(k.field)
+	s.row.Trace, k.sampled = t.lane.traces.stamp(k.field)
 	k.todo <- struct{}{}
 }
 
@@ -221,6 +222,9 @@ func (k *netLink) request(ctx context.Context) (*http.Request, error) {
 		return nil, err
 	}
 	request.Header.Set("Traceparent", string(k.field[traceOffset-len("00-"):len(k.field)-len("\r\n")]))
+	if baggage := k.transport.lane.run.config.Baggage; k.sampled && baggage != "" {
+		request.Header.Set("Baggage", baggage)
+	}
 	request.Header.Set("User-Agent", "triton_bench")
 	request.Header.Set("Accept", "*/*")
 	if p.ContentType != "" {

@@ -23,12 +23,24 @@ type rawTransport struct {
 	buffer  [64 << 10]byte
 	timeout int64
 	wakeUp  wakeUp
+	baggage []byte // ends the head of a request that asks to be traced; nil: nothing but endOfHead
+}
+
+const endOfHead = "\r\n"
+
+// endOfTraced is what ends the head of a request that asks to be traced, if that differs from others'.
+func endOfTraced(c *Config) []byte {
+	if c.Baggage == "" {
+		return nil
+	}
+	return []byte("baggage: " + c.Baggage + "\r\n" + endOfHead)
 }
 
 func newRawTransport(l *lane) *rawTransport {
 	t := &rawTransport{sleeper: newSleeper(), lane: l, timeout: int64(l.run.config.Timeout),
 		wakeUp: newWakeUp()}
 	t.family, t.address = socketAddress(l.run.resolved)
+	t.baggage = endOfTraced(&l.run.config)
 	return t
 }
 

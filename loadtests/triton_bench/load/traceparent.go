@@ -34,8 +34,9 @@ func newTraceIDs(ratio float64) traceIDs {
 	return traceIDs{rand.NewChaCha8(seed), traceRange - uint64(math.Round(ratio*traceRange))}
 }
 
-// stamp writes fresh ids over those in field, which starts with TraceparentField.
-func (t traceIDs) stamp(field []byte) (trace [16]byte) {
+// stamp writes fresh ids over those in field, which starts with TraceparentField, and tells whether
+// they ask to be traced.
+func (t traceIDs) stamp(field []byte) (trace [16]byte, sampled bool) {
 	binary.LittleEndian.PutUint64(trace[:8], t.random.Uint64()|1) // no id may be all zeros
 	low := t.random.Uint64()
 	binary.BigEndian.PutUint64(trace[8:], low)
@@ -44,8 +45,8 @@ func (t traceIDs) stamp(field []byte) (trace [16]byte) {
 	hex.Encode(field[traceOffset:], trace[:])
 	hex.Encode(field[parentOffset:], parent[:])
 	field[sampledOffset] = '0'
-	if low%traceRange >= t.sampled {
+	if sampled = low%traceRange >= t.sampled; sampled {
 		field[sampledOffset] = '1'
 	}
-	return trace
+	return trace, sampled
 }

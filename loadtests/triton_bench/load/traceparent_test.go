@@ -9,12 +9,12 @@ import (
 func TestTraceIDsAreStampedInPlace(t *testing.T) {
 	ids := newTraceIDs(0)
 	field := []byte(TraceparentField)
-	first := ids.stamp(field)
+	first, _ := ids.stamp(field)
 	if string(field[:16]) != TraceparentField[:16] || !strings.HasSuffix(string(field), "-00\r\n") ||
 		len(field) != len(TraceparentField) || string(field) == TraceparentField {
 		t.Errorf("%q", field)
 	}
-	if second := ids.stamp(field); first == second {
+	if second, _ := ids.stamp(field); first == second {
 		t.Error("two requests with one id")
 	}
 }
@@ -24,8 +24,11 @@ func TestTheShareOfSampledRequestsIsWhatWasAskedForAndFollowsFromTheID(t *testin
 		ids, field, sampled := newTraceIDs(ratio), []byte(TraceparentField), 0
 		const requests = 20_000
 		for range requests {
-			trace := ids.stamp(field)
+			trace, said := ids.stamp(field)
 			asked := field[sampledOffset] == '1'
+			if said != asked {
+				t.Fatalf("ratio %g: told %v of the flag %v", ratio, said, asked)
+			}
 			if asked {
 				sampled++
 			}

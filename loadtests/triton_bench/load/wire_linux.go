@@ -50,7 +50,11 @@ type wire struct {
 func (w *wire) prepare() {
 	p := w.sender.payload
 	w.head = append(w.head[:0], p.Head...)
-	w.sender.row.Trace = w.transport.lane.traces.stamp(w.head[p.TraceOffset:])
+	var sampled bool
+	w.sender.row.Trace, sampled = w.transport.lane.traces.stamp(w.head[p.TraceOffset:])
+	if baggage := w.transport.baggage; sampled && len(baggage) > 0 {
+		w.head = append(w.head[:len(w.head)-len(endOfHead)], baggage...)
+	}
 	w.unsent = [2][]byte{w.head, p.Body}
 	w.sendErr = nil
 	w.parser.Reset()

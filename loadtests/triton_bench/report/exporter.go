@@ -21,7 +21,7 @@ type Exporter struct {
 }
 
 // Serve begins to serve /metrics at a TCP address such as 127.0.0.1:9646; port 0 takes a free one.
-// labels, such as campaign, run_id and cell, are those of the gauge loadtest_run_info.
+// labels, such as campaign, run and cell, are those of the gauge loadtest_run_info.
 func Serve(address string, t *Tally, labels map[string]string) (*Exporter, error) {
 	registry := prometheus.NewPedanticRegistry()
 	for _, collector := range []prometheus.Collector{

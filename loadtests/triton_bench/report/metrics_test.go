@@ -68,12 +68,12 @@ func TestTheMetricsAreWhatWasCounted(t *testing.T) {
 	s.inFlight, s.queued, s.dials = 3, 5, 8
 	tally := counted(s, answered(0.5e9, 5), answered(1.5e9, 12), answered(1.6e9, 0.9),
 		failed(1.7e9, 30_000, sample.TimeoutFailure), failed(1.8e9, 1, sample.ResetFailure))
-	e := served(t, tally, map[string]string{"campaign": "c", "run_id": "r", "cell": "baseline-c8"})
+	e := served(t, tally, map[string]string{"campaign": "c", "run": "r", "cell": "baseline c0008"})
 	s.nowNS.Store(2e9 - 1)
 	families := scraped(t, e)
 	for name, want := range map[string]float64{
-		"triton_bench_issued_total": 5, "triton_bench_offered_total": 2000, "triton_bench_in_flight": 3,
-		"triton_bench_queued_total": 5, "triton_bench_connections_total": 8,
+		"loadtest_issued_total": 5, "loadtest_offered_total": 2000, "loadtest_in_flight": 3,
+		"loadtest_queued_total": 5, "loadtest_connections_total": 8,
 	} {
 		if got := value(t, families, name); got != want {
 			t.Errorf("%s %g, want %g", name, got, want)
@@ -82,17 +82,17 @@ func TestTheMetricsAreWhatWasCounted(t *testing.T) {
 	for outcome, want := range map[string]float64{
 		"ok": 3, "timeout": 1, "transport_error": 1, "http_error": 0, "censored": 0,
 	} {
-		if got := value(t, families, "triton_bench_requests_total", "outcome", outcome); got != want {
+		if got := value(t, families, "loadtest_requests_total", "outcome", outcome); got != want {
 			t.Errorf("%s %g, want %g", outcome, got, want)
 		}
 	}
-	if value(t, families, "loadtest_run_info", "campaign", "c", "run_id", "r", "cell", "baseline-c8") != 1 {
+	if value(t, families, "loadtest_run_info", "campaign", "c", "run", "r", "cell", "baseline c0008") != 1 {
 		t.Error("not measuring")
 	}
 	if value(t, families, "process_cpu_seconds_total") < 0 {
 		t.Error("no CPU time")
 	}
-	response := families["triton_bench_response_seconds"].GetMetric()[0].GetHistogram()
+	response := families["loadtest_response_seconds"].GetMetric()[0].GetHistogram()
 	sum := response.GetSampleSum()
 	if len(response.GetBucket()) != 24 || response.GetSampleCount() != 4 || sum < 30.017 || sum > 30.019 {
 		t.Errorf("%d buckets of %d in %g s", len(response.GetBucket()), response.GetSampleCount(), sum)
@@ -108,7 +108,7 @@ func TestTheMetricsAreWhatWasCounted(t *testing.T) {
 			t.Errorf("up to %g s: %d, want %d", bucket.GetUpperBound(), bucket.GetCumulativeCount(), want)
 		}
 	}
-	if lag := families["triton_bench_send_lag_seconds"].GetMetric()[0].GetHistogram(); lag.GetSampleCount() != 5 {
+	if lag := families["loadtest_send_lag_seconds"].GetMetric()[0].GetHistogram(); lag.GetSampleCount() != 5 {
 		t.Errorf("send lag of %d requests", lag.GetSampleCount())
 	}
 }
@@ -122,7 +122,7 @@ func TestARunThatHasNotBegunOffersNothingAndOneThatIsOverNoMore(t *testing.T) {
 		if value(t, families, "loadtest_run_info") != 0 {
 			t.Error("said to be measuring")
 		}
-		return value(t, families, "triton_bench_offered_total")
+		return value(t, families, "loadtest_offered_total")
 	}
 	if got := offered(); got > 1 {
 		t.Errorf("%g arrivals before the run", got)
@@ -135,7 +135,7 @@ func TestARunThatHasNotBegunOffersNothingAndOneThatIsOverNoMore(t *testing.T) {
 
 func TestAClosedLoopOffersNothing(t *testing.T) {
 	families := scraped(t, served(t, counted(closedScript(3), answered(2e9, 3)), nil))
-	if families["triton_bench_offered_total"] != nil || value(t, families, "triton_bench_issued_total") != 1 {
+	if families["loadtest_offered_total"] != nil || value(t, families, "loadtest_issued_total") != 1 {
 		t.Error("a closed loop has no schedule")
 	}
 }
@@ -157,7 +157,7 @@ func TestScrapesWhileCounting(t *testing.T) {
 	before := 0.0
 	for range 10 {
 		families := scraped(t, e)
-		now := value(t, families, "triton_bench_requests_total", "outcome", "ok")
+		now := value(t, families, "loadtest_requests_total", "outcome", "ok")
 		if now < before {
 			t.Errorf("%g after %g", now, before)
 		}
