@@ -55,6 +55,7 @@ bench: system setup build setup-simd setup-triton ## the instrument's accuracy a
 	cd $(GENERATOR) && go test ./report -run '^$$' -bench Hour -benchtime 1x
 	$(BIN)/python -m benchmarks.components.overhead
 	$(BIN)/python -m benchmarks.components.triton
+	$(BIN)/python -m benchmarks.components.telemetry
 
 .PHONY: peers
 peers: setup build ## triton_bench beside wrk, hey, vegeta, bombardier, fortio, k6 and oha (20 minutes; ARGS=--quick: 5)
