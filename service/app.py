@@ -198,8 +198,8 @@ def create() -> App:
         imaging.prepare(settings.imaging)
         worker = Worker(settings)
         worker.warm_up()
+        return create_app(worker)
     except Exception as error:
         log.error("the worker cannot start: %s", (str(error) or repr(error)).splitlines()[0])
         # With this status uvicorn's supervisor stops too, instead of trying for ever.
         sys.exit(STARTUP_FAILURE)
-    return create_app(worker)

@@ -79,11 +79,10 @@ class Clock:
 
     def close(self) -> int:
         """End the last stage and give the whole time in nanoseconds."""
-        now = perf_counter_ns()
         if self.serialize_from_ns:
-            self.add("serialize", now - self.serialize_from_ns)
+            self.add("serialize", perf_counter_ns() - self.serialize_from_ns)
             self.serialize_from_ns = 0
-        return now - self.started_ns
+        return perf_counter_ns() - self.started_ns
 
     def for_picture(self) -> "Clock":
         """A clock for one picture of a batch, of the same trace."""

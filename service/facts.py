@@ -5,18 +5,18 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from prometheus_client import REGISTRY
-from prometheus_client.exposition import choose_encoder
 from starlette.responses import Response
 
 from service import detection, health
 from service.limits import Refusal
-from service.metrics import Metrics
+from service.metrics import Metrics, exposition
 from service.routes import paths
 from service.worker import Worker
 
 
 def routes(worker: Worker, metrics: Metrics | None) -> APIRouter:
     router = APIRouter()
+    one_scrape = asyncio.Lock()
 
     @router.get("/livez")
     async def livez() -> dict[str, str]:
@@ -41,21 +41,21 @@ def routes(worker: Worker, metrics: Metrics | None) -> APIRouter:
     @router.get("/metrics", response_class=Response)
     async def get_metrics(request: Request) -> Response:
         accept = request.headers.get("accept", "")
-        # From a thread: some hundred series take milliseconds, and requests are waiting.
-        text, content_type = await asyncio.to_thread(exposition, worker, metrics, accept)
+        # From a thread: it takes tens of milliseconds, and requests are waiting; and one at a time.
+        async with one_scrape:
+            text, content_type = await asyncio.to_thread(told, worker, metrics, accept)
         return Response(text, headers={"content-type": content_type})
 
     return router
 
 
-def exposition(worker: Worker, metrics: Metrics | None, accept: str) -> tuple[bytes, str]:
+def told(worker: Worker, metrics: Metrics | None, accept: str) -> tuple[bytes, str]:
     """Our metrics, or those of whoever counts instead."""
     if metrics is not None:
-        return metrics.text(accept)
+        return exposition(metrics.registry, accept)
     if worker.settings.metrics == "off":
         raise Refusal("not_found", "metrics are switched off; start with SERVICE_METRICS=on")
-    encode, content_type = choose_encoder(accept)
-    return encode(REGISTRY), content_type
+    return exposition(REGISTRY, accept)
 
 
 def describe(model: str) -> dict[str, Any]:

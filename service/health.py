@@ -137,10 +137,14 @@ def triton(worker: Worker) -> dict[str, Any] | None:
 
 
 def gpu() -> list[dict[str, Any]] | None:
-    """Each GPU's memory and load, or None on a machine without one."""
+    """Each GPU's memory and load, or None on a machine without one, or that has just lost it."""
     if not nvml():
         return None
-    handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+    try:
+        count = pynvml.nvmlDeviceGetCount()
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(count)]
+    except pynvml.NVMLError:
+        return None
     return [
         {
             "name": asked(pynvml.nvmlDeviceGetName, handle),

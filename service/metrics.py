@@ -10,10 +10,11 @@ import platform
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from time import monotonic, time
+from time import monotonic, sleep, time
 from typing import Any
 
 import psutil
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     Exemplar,
@@ -21,7 +22,7 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics import exposition as open_metrics
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from service import detection, health, telemetry
@@ -35,6 +36,7 @@ from service.worker import Worker
 
 # How often a worker looks at its event loop and writes down what others cannot see.
 PULSE_S = 0.25
+OPEN_METRICS = "application/openmetrics-text"
 
 TRACKS = (*LOCAL_TRACKS, *REMOTE_TRACKS, NONE)
 MODELS = (*detection.SIZES, NONE)
@@ -96,6 +98,7 @@ class Metrics:
         if self.pulse is not None:
             self.pulse.cancel()
             await asyncio.gather(self.pulse, return_exceptions=True)
+        self.look_at_triton()
 
     async def beat(self) -> None:
         lag = LAYOUT.at[telemetry.LOOP_LAG][()]
@@ -134,7 +137,8 @@ class Metrics:
         bucket = tally.observe(at, total_ns / 1e9)
         if clock.sampled:
             self.exemplars[bucket] = exemplar(clock, total_ns)
-        for name, nanoseconds in clock.spent_ns.items():
+        # A request that was cancelled may have left a thread that goes on.
+        for name, nanoseconds in tuple(clock.spent_ns.items()):
             bucket = tally.observe(self.stages[name, place.model, track], nanoseconds / 1e9)
             if clock.sampled:
                 self.exemplars[bucket] = exemplar(clock, nanoseconds)
@@ -144,11 +148,23 @@ class Metrics:
             tally.add(self.detections[place.model, track], clock.detections)
         if clock.code:
             tally.add(self.refusals[(clock.code,)])
+        if (
+            self.worker.remote is not None
+            and self.worker.remote.triton.clients.created != self.created
+        ):
+            self.look_at_triton()
 
-    def text(self, accept: str) -> tuple[bytes, str]:
-        """The exposition in the format that was asked for, and its content type."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
+
+def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """
+    What is in a registry as text and its content type: OpenMetrics for who can read it.
+
+    prometheus_client's own choice fails on a version that is none.
+    """
+    if OPEN_METRICS in accept:
+        text: bytes = open_metrics.generate_latest(registry)  # type: ignore[no-untyped-call]
+        return text, open_metrics.CONTENT_TYPE_LATEST
+    return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
 
 
 def awaited(track: str) -> frozenset[Values]:
@@ -169,7 +185,7 @@ def status_class(status: int) -> str:
 
 
 def exemplar(clock: Clock, nanoseconds: int) -> Exemplar:
-    return Exemplar({"trace_id": clock.trace_id}, nanoseconds / 1e9, time())
+    return Exemplar({telemetry.EXEMPLAR: clock.trace_id}, nanoseconds / 1e9, time())
 
 
 class Families(Collector):
@@ -187,6 +203,7 @@ class Families(Collector):
         numbers = tally.sums(parts)
         yield self.requests(numbers)
         for metric in LAYOUT.at:
+            sleep(0)  # the event loop's turn, if it has something to do
             yield self.counted(metric, numbers)
         yield from self.processes(parts)
         yield from facts(self.metrics.worker)
@@ -228,12 +245,13 @@ class Families(Collector):
         )
         for part in parts:
             worker = [str(part.number)]
+            cpu.add_metric(worker, part.cpu_s())
+            if part.process is None:
+                continue
             try:
-                cpu.add_metric(worker, part.cpu_s())
-                if part.process is not None:
-                    memory.add_metric(worker, part.process.memory_info().rss)
-                    files.add_metric(worker, part.process.num_fds())
-                    started.add_metric(worker, part.process.create_time())
+                memory.add_metric(worker, part.process.memory_info().rss)
+                files.add_metric(worker, part.process.num_fds())
+                started.add_metric(worker, part.process.create_time())
             except psutil.Error:  # it ended meanwhile
                 continue
         yield from (cpu, memory, files, started)
@@ -282,8 +300,12 @@ def gpus() -> Iterator[Metric]:
         for metric in (telemetry.GPU_MEMORY, telemetry.GPU_MEMORY_TOTAL, telemetry.GPU_LOAD)
     )
     for number, gpu in enumerate(health.gpu() or []):
-        used.add_metric([str(number)], gpu["memory_used_bytes"])
-        memory.add_metric([str(number)], gpu["memory_total_bytes"])
-        if gpu["percent"] is not None:
-            load.add_metric([str(number)], gpu["percent"] / 100)
+        percent = gpu["percent"]
+        for family, value in (
+            (used, gpu["memory_used_bytes"]),
+            (memory, gpu["memory_total_bytes"]),
+            (load, None if percent is None else percent / 100),
+        ):
+            if value is not None:
+                family.add_metric([str(number)], value)
     yield from (used, memory, load)

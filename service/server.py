@@ -76,7 +76,7 @@ def is_there(address: str) -> bool:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
-    except OSError:
+    except (OSError, UnicodeError):  # the second: no name that a resolver could be asked for
         return False
     return True
 

@@ -216,7 +216,8 @@ def parse(name: str, text: str, declared: Any) -> Any:
         return text
     if "address" in rule and text != NOBODY and not ADDRESS.fullmatch(text):
         raise SettingsError(
-            f"{name}: found {text!r}; expected {NOBODY}, or host:port as in 127.0.0.1:8001"
+            f"{name}: found {text!r}; expected {NOBODY}, or host:port as in"
+            f" {preset('optimized', 1)[declared.name]}"
         )
     if "low" not in rule:
         if not text:  # an empty host would mean every address of the machine

@@ -17,6 +17,7 @@ import mmap
 import os
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import count, product
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ WIDTH = len(SECONDS) + 2  # a histogram's buckets, the one without a bound, and 
 PREFIX = "tally-"
 
 # What a file says about the process that counts in it, before the cells.
-PID, CPU_BEFORE_S, CPU_SEEN_S, HEAD = 0, 1, 2, 3
+PID, BORN, CPU_BEFORE_S, CPU_SEEN_S, HEAD = 0, 1, 2, 3, 4
 
 Numbers = NDArray[np.float64]
 Values = tuple[str, ...]
@@ -73,15 +74,17 @@ class Tally:
         self.folder = folder
         self.gauges = [at for metric in gauges for at in layout.at[metric].values()]
         if folder is None:
-            self.file = None
+            self.number = 0
             self.memory = mmap.mmap(-1, layout.size * 8)
         else:
-            self.file = free_file(folder, layout.size * 8)
+            # The descriptor is never closed: it has the lock.
+            self.number, self.file = free_file(folder, layout.size * 8)
             self.memory = mmap.mmap(self.file, layout.size * 8)
         self.cells = memoryview(self.memory).cast("d")
         for at in self.gauges:  # those of the file's last owner went with it
             self.cells[at] = 0.0
         self.cells[CPU_BEFORE_S] = self.cells[CPU_SEEN_S]
+        self.cells[BORN] = psutil.Process().create_time()
         self.cells[PID] = os.getpid()
 
     def add(self, at: int, amount: float = 1.0) -> None:
@@ -98,16 +101,17 @@ class Tally:
         return bucket
 
     def parts(self) -> list["Part"]:
-        """What every worker has counted, and those before it whose files they took over."""
-        if self.folder is None:
-            return [Part(0, self.cells)]
-        found = []
-        for number, path in files(self.folder):
-            with path.open("r+b") as file:
-                if os.fstat(file.fileno()).st_size >= self.layout.size * 8:  # else: being made
-                    memory = mmap.mmap(file.fileno(), self.layout.size * 8)
-                    found.append(Part(number, memoryview(memory).cast("d")))
-        return found
+        """
+        What every worker has counted, and those before it whose files they took over.
+
+        Our own is in memory, wherever its file has gone: somebody may clean the folder.
+        """
+        found = [Part(self.number, self.cells)]
+        for number, path in files(self.folder) if self.folder else []:
+            with suppress(FileNotFoundError):
+                if number != self.number and path.stat().st_size >= self.layout.size * 8:
+                    found.append(Part(number, mapped(path, self.layout.size * 8)))
+        return sorted(found, key=lambda part: part.number)
 
     def sums(self, parts: Iterable["Part"]) -> Numbers:
         """All cells added up, but the gauges only of those that live."""
@@ -125,7 +129,7 @@ class Part:
 
     def __init__(self, number: int, cells: Cells) -> None:
         self.number, self.cells = number, cells
-        self.process = living(int(cells[PID]))
+        self.process = living(int(cells[PID]), cells[BORN])
 
     def cpu_s(self) -> float:
         """
@@ -135,18 +139,19 @@ class Part:
         """
         cells = self.cells
         if self.process is not None:
-            used = self.process.cpu_times()
-            cells[CPU_SEEN_S] = max(
-                cells[CPU_SEEN_S], cells[CPU_BEFORE_S] + used.user + used.system
-            )
+            with suppress(psutil.Error):  # it has just ended: what was said last holds
+                used = self.process.cpu_times()
+                now = cells[CPU_BEFORE_S] + used.user + used.system
+                cells[CPU_SEEN_S] = max(cells[CPU_SEEN_S], now)
         return float(cells[CPU_SEEN_S])
 
 
-def living(pid: int) -> psutil.Process | None:
-    """A process that is neither gone nor a corpse which its parent has not yet collected."""
+def living(pid: int, born: float) -> psutil.Process | None:
+    """The process itself: not gone, not uncollected by its parent, not another of the same pid."""
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process
+        same = abs(process.create_time() - born) < 1
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except (psutil.Error, ValueError):
         return None
 
@@ -156,9 +161,14 @@ def files(folder: Path) -> list[tuple[int, Path]]:
     return sorted(found)
 
 
-def free_file(folder: Path, size: int) -> int:
+def mapped(path: Path, size: int) -> Cells:
+    with path.open("r+b") as file:
+        return memoryview(mmap.mmap(file.fileno(), size)).cast("d")
+
+
+def free_file(folder: Path, size: int) -> tuple[int, int]:
     """
-    Descriptor of the first file that nobody holds, locked; a new one if all are held.
+    Number and descriptor of the first file that nobody holds, locked; a new one if all are held.
 
     The lock goes with the process, however that ends.
     """
@@ -169,8 +179,9 @@ def free_file(folder: Path, size: int) -> int:
         except BlockingIOError:
             os.close(descriptor)
             continue
-        os.truncate(descriptor, max(size, os.fstat(descriptor).st_size))
-        return descriptor
+        # With blocks behind it: counting in a file that a full disk cannot hold ends the process.
+        os.posix_fallocate(descriptor, 0, size)
+        return number, descriptor
     raise AssertionError("unreachable")
 
 

@@ -51,7 +51,7 @@ DURATION = Metric(
     "api_request_duration_seconds",
     "histogram",
     ("route", "model", "track", "status"),
-    "From a request's head to the last byte of its answer.",
+    "From a request's head to its answer's last byte (middleware `decorator`: to its answer).",
 )
 STAGE = Metric(
     "api_stage_duration_seconds",
@@ -155,8 +155,9 @@ METRICS = (
     GPU_LOAD,
 )
 
-STATUS_CLASSES = ("2xx", "3xx", "4xx", "5xx", NONE)  # none: the client got no answer
-SPAN_OUTCOMES = ("recorded", "exported", "failed", "dropped")
+STATUS_CLASSES = ("2xx", "3xx", "4xx", "5xx", NONE)  # none: the service gave no answer
+SPAN_OUTCOMES = RECORDED, EXPORTED, FAILED, DROPPED = "recorded", "exported", "failed", "dropped"
+EXEMPLAR = "trace_id"  # the label of an exemplar, by which Grafana finds the trace
 
 # Attributes of spans: OpenTelemetry's semantic conventions for HTTP servers (1.44), and ours.
 METHOD = "http.request.method"

@@ -24,11 +24,17 @@ from service.telemetry import PROCESS_TIME, REQUEST_ID, SERVER_TIMING, STAGES, T
 if TYPE_CHECKING:
     from service.tracing import Tracing
 
-# As W3C has it: neither id may be all zeros; gRPC refuses bytes that are none of its own.
+# As W3C has it: neither id may be all zeros.
 TRACEPARENT = re.compile(
-    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]*)?"
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
+TRACEPARENT_BYTES = 55
 GIVEN_ID = re.compile(rb"[!-~]{1,128}")
+
+# As ASGI has them.
+RAW_PROCESS_TIME, RAW_SERVER_TIMING, RAW_REQUEST_ID, RAW_TRACK = (
+    name.lower().encode() for name in (PROCESS_TIME, SERVER_TIMING, REQUEST_ID, TRACK)
+)
 
 slow_log = logging.getLogger("service.slow")
 
@@ -48,11 +54,12 @@ class Observer:
         parent = request_id = baggage = b""
         for name, value in scope["headers"]:
             if name == b"traceparent":
-                parent = value if TRACEPARENT.fullmatch(value) else b""
-            elif name == b"x-request-id":
+                # A second one makes both worthless.
+                parent = b"" if parent else traceparent(value)
+            elif name == RAW_REQUEST_ID:
                 request_id = value if GIVEN_ID.fullmatch(value) else b""
             elif name == b"baggage":
-                baggage = value
+                baggage = baggage + b"," + value if baggage else value
         if self.tracing is None:
             clock = Clock()
             if asks_for_spans(parent):
@@ -74,6 +81,14 @@ class Observer:
             self.tracing.ended(clock, scope, status, total_ns, sent_bytes)
         if total_ns > self.slow_ns:
             report_slow(scope, status, total_ns, clock)
+
+
+def traceparent(value: bytes) -> bytes:
+    """The part of a header that says whose request it is; a later version may have more to say."""
+    given, more = value[:TRACEPARENT_BYTES], value[TRACEPARENT_BYTES:]
+    if not TRACEPARENT.fullmatch(given) or (more and (given[:2] == b"00" or more[:1] != b"-")):
+        return b""
+    return given
 
 
 def asks_for_spans(traceparent: bytes) -> bool:
@@ -159,12 +174,12 @@ class Timing:
 
 def raw_headers(clock: Clock, total_ns: int) -> list[tuple[bytes, bytes]]:
     stamped = [
-        (b"x-process-time", process_time(total_ns).encode()),
-        (b"server-timing", server_timing(clock, total_ns).encode()),
-        (b"x-request-id", clock.request_id),
+        (RAW_PROCESS_TIME, process_time(total_ns).encode()),
+        (RAW_SERVER_TIMING, server_timing(clock, total_ns).encode()),
+        (RAW_REQUEST_ID, clock.request_id),
     ]
     if clock.track:
-        stamped.append((b"x-track", clock.track.encode()))
+        stamped.append((RAW_TRACK, clock.track.encode()))
     return stamped
 
 

@@ -33,7 +33,7 @@ from opentelemetry.trace import (
 
 from service import telemetry
 from service.clock import Clock
-from service.limits import Scope
+from service.limits import Refusal, Scope
 from service.metrics import LAYOUT, Metrics, installed_version
 from service.routes import ELSEWHERE, PLACES
 from service.settings import Settings
@@ -67,7 +67,9 @@ class Tracing:
         """A clock that makes spans if the caller asks for them or, without one, by chance."""
         if not asked and (parent or random.random() >= self.ratio):
             return Clock()
-        return SampledClock(self.tracer, context_of(parent), entries(baggage))
+        clock = SampledClock(self.tracer, context_of(parent), entries(baggage))
+        # Not so where the environment has switched the SDK off.
+        return clock if clock.server.is_recording() else Clock()
 
     def ended(
         self, clock: Clock, scope: Scope, status: int, total_ns: int, sent_bytes: int
@@ -157,7 +159,8 @@ class SampledClock(Clock):
         try:
             yield span
         except BaseException as error:
-            span.set_attribute(telemetry.ERROR, getattr(error, "code", type(error).__qualname__))
+            known = error.code if isinstance(error, Refusal) else type(error).__qualname__
+            span.set_attribute(telemetry.ERROR, known)
             span.set_status(Status(StatusCode.ERROR))
             raise
         finally:
@@ -253,9 +256,9 @@ class Spans(BatchSpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         with self.lock:
-            self.count("recorded", 1)
+            self.count(telemetry.RECORDED, 1)
             if self.waiting >= QUEUE_SPANS:
-                self.count("dropped", 1)
+                self.count(telemetry.DROPPED, 1)
                 return
             self.waiting += 1
         super().on_end(span)
@@ -283,7 +286,7 @@ class Reporting(SpanExporter):
             log.debug("spans: %r", error)
             result = SpanExportResult.FAILURE
         works = result is SpanExportResult.SUCCESS
-        self.sent("exported" if works else "failed", len(spans))
+        self.sent(telemetry.EXPORTED if works else telemetry.FAILED, len(spans))
         if works != self.works:
             self.works = works
             if works:

@@ -47,7 +47,8 @@ class Receiver:
     grpc: str = ""  # host:port
     http: str = ""
     spans: list[Span] = field(default_factory=list)
-    delay_s: float = 0.0  # how long it takes to say that it has received
+    delay_s: float = 0.0  # how long it takes to say that it has received, unless it is released
+    released: threading.Event = field(default_factory=threading.Event)
 
     def wait_for(self, enough: Callable[[list[Span]], Any], patience_s: float = 10) -> list[Span]:
         """The spans, once there are enough of them."""
@@ -58,7 +59,7 @@ class Receiver:
         return list(self.spans)
 
     def take(self, request: Any) -> None:
-        time.sleep(self.delay_s)
+        self.released.wait(self.delay_s)
         self.spans += flat(request)
 
 

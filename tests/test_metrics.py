@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families as text_form
 from service import telemetry
 from service.metrics import LAYOUT
 from service.routes import PLACES, ROUTES
-from service.tally import CPU_SEEN_S, PID, Tally, cumulative
+from service.tally import BORN, CPU_SEEN_S, PID, Tally, cumulative
 from service.telemetry import SECONDS
 from tests.conftest import ROOT, Service, launched
 
@@ -95,6 +95,9 @@ def test_the_format_is_the_one_that_was_asked_for(serving: Serving) -> None:
     assert plain.headers["content-type"].startswith("text/plain; version=")
     assert asked.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     assert asked.text.endswith("# EOF\n")
+    for nonsense in ("application/openmetrics-text; version=abc", "text/plain; version=x", "?;,="):
+        with service.client() as client:
+            assert client.get("/metrics", headers={"accept": nonsense}).status_code == 200
     for text, parse in ((plain.text, text_format), (asked.text, open_metrics)):
         families = {family.name: family.type for family in parse(text)}
         for metric in telemetry.METRICS:
@@ -292,6 +295,32 @@ def test_a_file_of_a_process_that_ended_is_taken_over_with_its_counters(tmp_path
     assert heir.cells[PID] == os.getpid()
     assert heir.sums(heir.parts())[[counter, gauge]].tolist() == [7, 1]
     assert heir.parts()[0].cpu_s() > 100
+
+
+def test_somebody_cleans_the_folder_and_nothing_falls(tmp_path: Path) -> None:
+    tally, at = Tally(LAYOUT, [], tmp_path), LAYOUT.at[telemetry.ADMITTED][()]
+    tally.add(at, 5)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    tally.add(at, 1)
+    assert tally.sums(tally.parts())[at] == 6
+
+
+def test_a_file_of_another_process_with_the_same_pid_is_nobodys(tmp_path: Path) -> None:
+    tally, gauge = (
+        Tally(LAYOUT, [telemetry.IN_FLIGHT], tmp_path),
+        LAYOUT.at[telemetry.IN_FLIGHT][()],
+    )
+    tally.set(gauge, 3)
+    assert tally.sums(tally.parts())[gauge] == 3
+    tally.set(BORN, tally.cells[BORN] - 100)
+    assert tally.sums(tally.parts())[gauge] == 0
+
+
+def test_a_full_disk_is_found_when_the_file_is_made(tmp_path: Path) -> None:
+    Tally(LAYOUT, [], tmp_path)
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_blocks * 512 >= LAYOUT.size * 8
 
 
 def test_the_readme_lists_every_metric_and_every_name() -> None:

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.telemetry import STAGES
+from service.telemetry import LOG_FIELDS, STAGES
 from tests.conftest import ROOT, Service, service_environment, service_program, wait_until_ready
 
 Serving = Callable[..., Service]
@@ -280,6 +281,27 @@ def test_a_slow_request_is_logged_in_one_line_with_its_stages(
     with silent.client() as client:
         client.post("/predict/nano", **FORMS["raw"])
     assert "slow request" not in silent.log.read_text()
+
+
+def test_where_nobody_reads_along_the_log_is_json_and_knows_its_requests(serving: Serving) -> None:
+    service = serve(serving, "optimized", SLOW_MS="0")  # its stderr is a file
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    given = {"x-request-id": "mine-1", "traceparent": f"00-{trace}-00f067aa0ba902b7-00"}
+    with service.client() as client:
+        answer = client.post("/predict/nano", **FORMS["raw"])
+        other = client.get('/a%0A"b', headers=given)
+    assert other.headers["x-request-id"] == "mine-1"
+    _, *lines = service.log.read_text().splitlines()
+    entries = [json.loads(line) for line in lines]
+    assert all(set(entry) <= set(LOG_FIELDS) for entry in entries)
+    slow = {entry["request_id"]: entry for entry in entries if entry["logger"] == "service.slow"}
+    mine = slow["mine-1"]
+    assert (mine["level"], mine["status"], mine["trace_id"]) == ("WARNING", 404, trace)
+    assert mine["path"] == '/a\n"b'
+    predicted = slow[answer.headers["x-request-id"]]
+    assert "trace_id" not in predicted
+    assert set(predicted["stages_ms"]) == set(STAGES)
+    assert sum(predicted["stages_ms"].values()) <= predicted["total_ms"]
 
 
 def test_the_recipe_of_the_seed_runs_with_its_workers_and_its_ready_means_all(
