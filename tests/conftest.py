@@ -26,6 +26,19 @@ def triton_bench() -> Path:
     return program
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Each module's tests go to one of pytest-xdist's processes, and all that use the big Triton too.
+
+    What the fixtures start is shared by the tests of a process, and 36 stubs are enough.
+    """
+    of_triton = {item.path for item in items if "triton" in getattr(item, "fixturenames", ())}
+    for item in items:
+        group = "triton" if item.path in of_triton else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 # Each takes a quarter of a gigabyte; a test may hold on to two.
 MAX_SERVICES = 6
 

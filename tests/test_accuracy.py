@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from benchmarks.components.accuracy import Row, cases, frozen_response_ms, percentile
 
+pytestmark = pytest.mark.alone
+
 
 @given(st.integers(1, 40), st.floats(0.05, 0.9), st.floats(0.2, 3))
 def test_after_a_freeze_the_wait_falls_evenly(rate: int, busy: float, freeze_s: float) -> None:

@@ -12,6 +12,8 @@ from hdrh.log import HistogramLogReader
 from loadtests import samples
 from tests.stub import bench, stub
 
+pytestmark = pytest.mark.alone
+
 DAY_NS = 24 * 3600 * 10**9
 # Three significant digits: a bucket is at most a thousandth of its values wide.
 DIGITS = 3

@@ -28,6 +28,8 @@ from tests.conftest import Service
 from tests.locusts import FILE, LOCUST, Ran, command, ended, locust, run
 from tests.stub import IMAGE, ROOT, Stub, bench, stub
 
+pytestmark = pytest.mark.alone
+
 STAGES = "queue;dur=0.19, infer;dur=14.042, total;dur=20"
 LOAD = ("-u", "3", "-r", "3")
 

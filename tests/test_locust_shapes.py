@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pyarrow.compute as pc
+import pytest
 
 from loadtests import samples
 from tests.locusts import FILE, run
 from tests.stub import stub
+
+pytestmark = pytest.mark.alone
 
 
 def test_steps_are_held_for_their_time_and_reported_apart(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from benchmarks.peers.running import RunningError, choose_cpus, run, server
 from benchmarks.peers.throughput import Throughput
 from benchmarks.peers.tools import TOOLS, Load, Tool
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parent.parent
 PROGRAMS = ROOT / ".tools/bin"
 DATA = ROOT / "tests/data/peers"

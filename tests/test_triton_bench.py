@@ -16,6 +16,8 @@ import pytest
 from loadtests import samples
 from tests.stub import IMAGE, bench, stub
 
+pytestmark = pytest.mark.alone
+
 ACCOUNTS = ("ok", "http_error", "transport_error", "timeout", "censored")
 
 

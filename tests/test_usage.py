@@ -11,6 +11,8 @@ import pytest
 
 from benchmarks.usage import Meter
 
+pytestmark = pytest.mark.alone
+
 # When told to, burns 0.6 s in two children that end, says so, and waits.
 BURN = """
 import multiprocessing, sys, time
