@@ -81,7 +81,7 @@ NOW = Section(
             digits=2,
         ),
         number(
-            "P99 of lateness",
+            "Lateness of sending, P99",
             "How late the generator sends. Above some milliseconds the instrument itself is the"
             " limit, and what it measures is not the service." + ESTIMATE,
             "s",
@@ -136,6 +136,7 @@ LATENCY = Section(
             *percentiles(LOADTESTS, n.LOAD_RESPONSE, name="client", exemplars=False),
             *percentiles(SERVICE, t.DURATION.name, *ANSWERED, name="server"),
             width=12,
+            height=10,
             colours=PERCENTILES,
             dashed="server",
         ),
@@ -143,23 +144,26 @@ LATENCY = Section(
             "Gaps at P99",
             "On the way: client's service time less server's; network, kernel, a busy event loop."
             " Before sending: response less service time; a generator or connections that are the"
-            " limit." + ESTIMATE,
+            " limit. Single points are noise: the two are scraped at different moments." + ESTIMATE,
             "s",
             Target(f"{CLIENT_P99} - {SERVER_P99}", "on the way"),
             Target(f"{LOADTESTS.quantile(0.99, n.LOAD_RESPONSE)} - {CLIENT_P99}", "before sending"),
             width=6,
+            height=10,
             least=None,
         ),
         lines(
             "Gap of the means",
             "Client's service time less server's duration, of all answered requests. Steadier than"
-            " a gap of percentiles, which are of different requests on each side.",
+            " a gap of percentiles; below 0 where answers that became slower reached one side's"
+            " scrape first.",
             "s",
             Target(
                 f"{LOADTESTS.mean(n.LOAD_SERVICE)} - {SERVICE.mean(t.DURATION.name, *ANSWERED)}",
                 "on the way",
             ),
             width=6,
+            height=10,
             least=None,
         ),
     ),
@@ -230,8 +234,8 @@ GENERATOR = Section(
             width=6,
         ),
         lines(
-            "CPU of the generator",
-            "Cores. A thread that sends takes one at most; near the number of its threads it is"
+            "Cores used by the generator",
+            "A thread that sends takes one at most; near the number of its threads it is"
             " the limit, and on a shared machine it takes from the service.",
             "short",
             Target(LOADTESTS.rate(t.CPU.name), "cores"),

@@ -88,6 +88,7 @@ def lines(
     unit: str,
     *targets: Target,
     width: int = 8,
+    height: int = 8,
     colours: Mapping[str, str] | None = None,
     dashed: str = "",
     stacked: bool = False,
@@ -121,7 +122,7 @@ def lines(
         made = made.min(least)
     if most is not None:
         made = made.axis_soft_max(most)
-    return finished(made, title, description, unit, targets, width, 8, needs)
+    return finished(made, title, description, unit, targets, width, height, needs)
 
 
 def number(
@@ -238,8 +239,9 @@ def colour(mode: FieldColorModeId) -> dashboard.FieldColor:
 
 
 def legend() -> common.VizLegendOptions:
-    """A table with what the eye cannot read off a line."""
+    """A table with what the eye cannot read off a line; what does not fit in is the least."""
     made = common.VizLegendOptions().show_legend(True).calcs(["mean", "max"])
+    made = made.sort_by("Max").sort_desc(True)
     return made.display_mode(LegendDisplayMode.TABLE).placement(LegendPlacement.BOTTOM)
 
 

@@ -8,6 +8,7 @@ buckets that were added up first, never from percentiles.
 from dataclasses import dataclass
 
 WINDOW = "[$__rate_interval]"
+NOTHING = "nothing"  # a line at 0; `none` is a status and a track
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def seen(expression: str) -> str:
 
 def or_zero(expression: str, by: str = "") -> str:
     """0 where nothing of the kind has happened yet: an empty panel would say "not measured"."""
-    zero = f'label_replace(vector(0), "{by}", "none", "", "")' if by else "vector(0)"
+    zero = f'label_replace(vector(0), "{by}", "{NOTHING}", "", "")' if by else "vector(0)"
     return f"{expression} or on () {zero}"
 
 

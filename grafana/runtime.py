@@ -4,7 +4,7 @@ from grafana import names as n
 from grafana.boards import GPU_JOB, INSTANCE, JOB, MACHINE, NODE_JOB, TRITON_JOB, Board, Section
 from grafana.panels import GPU as A_GPU
 from grafana.panels import Target, lines, number
-from grafana.promql import GPU, NODE, SERVICE, TRITON, or_zero, total
+from grafana.promql import GPU, NODE, SERVICE, TRITON, or_zero, seen, total
 from service import telemetry as t
 
 CPUS = NODE.rate(n.NODE_CPU)  # each CPU gains a second in a second
@@ -13,6 +13,7 @@ BUSY = NODE.rate(n.NODE_CPU, 'mode!~"idle|iowait|steal"')
 STEAL = NODE.rate(n.NODE_CPU, 'mode="steal"')
 TRITON_MEMORY = total(TRITON.series(n.TRITON_GPU_MEMORY), "gpu_uuid")
 RULE_FAILURES = total(f"rate({n.RULE_FAILURES}[$__rate_interval])", "rule_group")
+# Without the path of the file that the group is in.
 GROUP_FAILURES = f'label_replace({RULE_FAILURES}, "group", "$1", "rule_group", ".*;(.*)")'
 GPU_LOAD = f"max by (instance, gpu) ({SERVICE.series(t.GPU_LOAD.name)})"
 STARTED = SERVICE.series(t.STARTED.name)
@@ -21,8 +22,8 @@ NOW = Section(
     "Now",
     (
         number(
-            "Service's CPU",
-            "Cores, of all workers. Beside the machine's CPU it says whether the service is what"
+            "Cores used by the service",
+            "Of all its workers. Beside the machine's CPU it says whether the service is what"
             " fills it.",
             "short",
             Target(SERVICE.rate(t.CPU.name), "cores"),
@@ -61,9 +62,8 @@ PROCESSES = Section(
     "The service's processes",
     (
         lines(
-            "CPU by worker",
-            "Cores. Workers that differ much share the connections unevenly: the P99 is the busy"
-            " one's.",
+            "Cores used by worker",
+            "Workers that differ much share the connections unevenly: the P99 is the busy one's.",
             "short",
             Target(SERVICE.rate(t.CPU.name, by="instance,worker"), "{{instance}} {{worker}}"),
             width=6,
@@ -153,12 +153,13 @@ TELEMETRY = Section(
     "The telemetry itself",
     (
         lines(
-            "Targets that answer",
-            "1 for each that was scraped. Where one is missing, its panels show the past: start it,"
-            " or see Prometheus' page of targets for the error.",
+            "Targets that do not answer",
+            "What is asked of them shows the past: start them, or see Prometheus' page of targets"
+            " for the error. loadtests answers while a load runs, gpu on a machine with one.",
             "short",
-            Target(f"sum by (job) ({n.UP})", "{{job}}"),
+            Target(or_zero(f"count by (job) ({n.UP} == 0)", by="job"), "{{job}}"),
             width=6,
+            stacked=True,
         ),
         lines(
             "Duration of a scrape",
@@ -182,7 +183,7 @@ TELEMETRY = Section(
             "failed: the receiver of traces is not there. dropped: more than can be sent; trace a"
             " smaller share. Exemplars of spans that were not exported lead nowhere.",
             "ops",
-            Target(or_zero(SERVICE.rate(t.SPANS.name, by="outcome"), by="outcome"), "{{outcome}}"),
+            Target(SERVICE.rate(t.SPANS.name, by="outcome"), "{{outcome}}"),
             width=6,
             colours={"exported": "green", "failed": "red", "dropped": "orange", "recorded": "blue"},
         ),
@@ -191,9 +192,7 @@ TELEMETRY = Section(
             "Evaluations of recording rules and alerts that ended in an error. Anything above 0"
             " makes Objectives wrong: Prometheus' page of rules has the error.",
             "ops",
-            Target(
-                total(f"rate({n.RULE_FAILURES}[$__rate_interval])", "rule_group"), "{{rule_group}}"
-            ),
+            Target(or_zero(seen(GROUP_FAILURES), by="group"), "{{group}}"),
             width=12,
         ),
         lines(

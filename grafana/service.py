@@ -24,6 +24,7 @@ ANSWERED = 'status="2xx"'
 REQUESTS = SERVICE.rate(t.REQUESTS.name, *CHOSEN)
 STAGE_SECONDS = SERVICE.rate(f"{t.STAGE.name}_sum", *STAGES_CHOSEN, by="stage")
 ANSWERS = SERVICE.rate(f"{t.STAGE.name}_count", *STAGES_CHOSEN, f'stage="{t.STAGES[-1]}"')
+ALLOWED = round(1 - AVAILABILITY_OBJECTIVE, 9)
 LIMIT = total(SERVICE.series(t.ADMISSION_LIMIT.name))
 IN_FLIGHT = total(SERVICE.series(t.IN_FLIGHT.name))
 P99 = SERVICE.quantile(0.99, t.DURATION.name, *CHOSEN, ANSWERED)
@@ -44,7 +45,7 @@ NOW = Section(
             " shrinks faster than it may: see Objectives, and below which status and which track.",
             "percentunit",
             Target(share(SERVICE.rate(t.REQUESTS.name, *CHOSEN, FAILED), REQUESTS), "failed"),
-            levels=((None, "green"), (1 - AVAILABILITY_OBJECTIVE, "red")),
+            levels=((None, "green"), (ALLOWED, "red")),
             digits=2,
         ),
         number(
@@ -98,7 +99,8 @@ REQUEST_PANELS = Section(
             " cells and restarts: a share that comes and goes with one cell is its doing.",
             "percentunit",
             Target(share(SERVICE.rate(t.REQUESTS.name, *CHOSEN, FAILED), REQUESTS), "failed"),
-            limit=1 - AVAILABILITY_OBJECTIVE,
+            colours={"failed": "red"},
+            limit=ALLOWED,
         ),
         lines(
             "Requests by route",
@@ -172,6 +174,7 @@ STAGES = Section(
             "s",
             Target(f"{STAGE_SECONDS} / on () group_left () {ANSWERS}", "{{stage}}"),
             stacked=True,
+            height=10,
         ),
         lines(
             "P99 of each stage",
@@ -183,6 +186,7 @@ STAGES = Section(
                 "{{stage}}",
                 exemplars=True,
             ),
+            height=10,
         ),
         lines(
             "Share of each stage",
@@ -191,6 +195,7 @@ STAGES = Section(
             "percentunit",
             Target(f"{STAGE_SECONDS} / on () group_left () sum({STAGE_SECONDS})", "{{stage}}"),
             stacked=True,
+            height=10,
         ),
     ),
 )
@@ -200,12 +205,10 @@ SATURATION = Section(
     (
         lines(
             "In flight",
-            "Predictions admitted and not yet answered, and how many may be. More in flight at the"
-            " same rate is longer answers (Little's law); at the limit they are refused.",
+            "Predictions admitted and not yet answered. More in flight at the same rate is longer"
+            " answers (Little's law). The limit is far above: its use is in the first row.",
             "short",
             Target(IN_FLIGHT, "in flight"),
-            Target(LIMIT, "limit"),
-            dashed="limit",
         ),
         lines(
             "Lateness of the event loop",

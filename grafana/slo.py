@@ -10,8 +10,13 @@ RULES = Exporter(('job=~"$job"', 'slo=~"$slo"'))
 JOBS = Exporter(('job=~"$job"',))
 OBJECTIVE = f'{n.RULE_OBJECTIVE}{{slo=~"$slo"}}'
 ALLOWED = f"on (slo) group_left () (1 - {OBJECTIVE})"
-ALERTS = or_zero(f"max by (alertname, severity, alertstate, slo) ({n.ALERTS})", "alertname")
-FIRING = n.ALERTS + '{alertstate="firing"}'
+# One for a severity of an objective, whichever pair of windows it is that holds.
+ONE = "max by (alertname, severity, alertstate, slo)"
+ALERTS = or_zero(f"{ONE} ({n.ALERTS})", "alertname")
+FIRING = f'{ONE} ({n.ALERTS}{{alertstate="firing"}})'
+# The longer a window, the darker it is; objectives differ by their dashes.
+FAST, SLOW = ("5m", "30m", "1h", "6h"), ("2h", "6h", "1d", "3d")
+SHADES = ("super-light-blue", "light-blue", "blue", "dark-blue")
 ANSWERED = (n.PREDICTIONS, 'status="2xx"')
 IN_TIME = (*ANSWERED, f'le="{n.LATENCY_OBJECTIVE_S}"')
 
@@ -55,7 +60,7 @@ NOW = Section(
         ),
         number(
             "Alerts that fire",
-            "Of all rules. The table beside names them; each has a runbook in its annotations.",
+            "Of all rules. The table below names them; each has a runbook in its annotations.",
             "short",
             Target(or_zero(f"count({FIRING})"), "firing"),
             levels=((None, "green"), (1, "red")),
@@ -71,8 +76,11 @@ BURN = Section(
             "An alert that pages needs a long and a short window of a pair above its factor: 1h and"
             " 5m above 14.4 (the dashes), 6h and 30m above 6. Short ones fall first when it ends.",
             "short",
-            *(Target(burn(w), f"{{{{slo}}}} {w}") for w in ("5m", "30m", "1h", "6h")),
+            *(Target(burn(w), f"{{{{slo}}}} {w}") for w in FAST),
             width=12,
+            height=10,
+            colours=dict(zip(FAST, SHADES, strict=True)),
+            dashed="latency",
             limit=n.BURN_RATES[0],
         ),
         lines(
@@ -80,18 +88,21 @@ BURN = Section(
             "1d and 2h above 3, or 3d and 6h above 1 (the dashes), open a ticket: a loss that no"
             " one feels and that still misses the objective.",
             "short",
-            *(Target(burn(w), f"{{{{slo}}}} {w}") for w in ("2h", "6h", "1d", "3d")),
+            *(Target(burn(w), f"{{{{slo}}}} {w}") for w in SLOW),
             width=12,
+            height=10,
+            colours=dict(zip(SLOW, SHADES, strict=True)),
+            dashed="latency",
             limit=n.BURN_RATES[-1],
         ),
         lines(
             "Error budget left over time",
             "A steady slope is a steady loss, a step an incident: its time is the place to look on"
-            " Service.",
+            " Service. Not drawn below -100 %, where twice as much went wrong as may.",
             "percentunit",
             Target(RULES.series(n.RULE_BUDGET), "{{slo}}"),
             width=8,
-            least=None,
+            least=-1,
             most=1,
         ),
         lines(
@@ -104,8 +115,8 @@ BURN = Section(
         ),
         table_of(
             "Alerts",
-            "Pending ones wait for their time, firing ones tell somebody. Empty is good; the first"
-            " number says so too.",
+            "Pending ones wait for their time, firing ones tell somebody. `nothing` is good; the"
+            " number above says so too.",
             Target(
                 ALERTS,
                 "",

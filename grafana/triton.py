@@ -20,7 +20,9 @@ def seconds(name: str, by: str = "") -> str:
 
 
 QUEUE_SHARE = share(rate(n.TRITON_QUEUE_US), rate(n.TRITON_REQUEST_US))
-PENDING = total(TRITON.series(n.TRITON_PENDING, *CHOSEN), "model")
+WAITING = total(TRITON.series(n.TRITON_PENDING, *CHOSEN), "model")
+# Of the models that have any or are used: a line, and not a dot for each scrape that met one.
+PENDING = f"({WAITING} and ({seen(WAITING)} or {seen(rate(n.TRITON_SUCCESS, 'model'))}))"
 
 NOW = Section(
     "Now",
@@ -94,7 +96,7 @@ TRAFFIC = Section(
             "Requests that wait for an execution at the moment of the scrape. It grows without an"
             " end when more comes than is computed.",
             "short",
-            Target(or_zero(seen(PENDING), by="model"), "{{model}}"),
+            Target(or_zero(PENDING, by="model"), "{{model}}"),
         ),
         lines(
             "Share of time in the queue by model",

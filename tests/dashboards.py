@@ -1,8 +1,7 @@
 """The dashboards as Grafana gets them, and what Grafana would make of their queries."""
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,6 @@ Json = dict[str, Any]
 
 DASHBOARDS: dict[str, Json] = {board.file: json.loads(board.json()) for board in BOARDS}
 WITHOUT_QUERIES = ("row", "text")
-VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
 
 
 def panels(dashboard: Json) -> Iterator[Json]:
@@ -31,11 +29,6 @@ def targets(dashboard: Json) -> Iterator[tuple[Json, Json]]:
     for panel in panels(dashboard):
         for target in panel["targets"]:
             yield panel, target
-
-
-def filled(expression: str, values: Mapping[str, str]) -> str:
-    """The question as Prometheus gets it. A name that is not among the values is an error."""
-    return VARIABLE.sub(lambda found: values[found[1]], expression)
 
 
 @dataclass(frozen=True, slots=True)

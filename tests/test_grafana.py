@@ -18,8 +18,9 @@ from ruamel.yaml import YAML
 from grafana import names
 from grafana.build import BOARDS, FOLDER, differences, wanted
 from grafana.panels import ESTIMATE, GPU, WITHOUT
+from grafana.variables import asked, filled
 from service import telemetry
-from tests.dashboards import DASHBOARDS, Json, Use, filled, panels, targets, uses
+from tests.dashboards import DASHBOARDS, Json, Use, panels, targets, uses
 
 ROOT = Path(__file__).parent.parent
 
@@ -231,8 +232,7 @@ def test_every_metric_is_one_that_somebody_has(dashboard: Json) -> None:
     for place, use in selectors(dashboard):
         assert family(use.name) in known, f"{place}: nobody has {use.name}"
     for variable in dashboard["templating"]["list"][1:]:
-        query = variable["query"]["query"].removeprefix("label_values(")
-        series, _, label = query.rstrip(")").rpartition(", ")
+        series, label = asked(variable)
         (use,) = uses(filled(series, marked(dashboard)))
         assert use.name in known, variable["name"]
         if use.name in SERVICES:

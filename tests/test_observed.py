@@ -30,10 +30,11 @@ from benchmarks.triton.server import Server
 from grafana import names
 from grafana.build import BOARDS
 from grafana.panels import GPU
+from grafana.variables import NOTHING, everything, filled
 from loadtests import samples
 from service import health, telemetry
 from tests.conftest import ROOT, Service, launched, leave_out
-from tests.dashboards import DASHBOARDS, Json, filled, panels, targets, uses
+from tests.dashboards import DASHBOARDS, Json, panels, targets, uses
 from tests.otlp import receiving
 
 HOST = "127.0.0.1"
@@ -97,14 +98,11 @@ class Observed:
 
     def choices(self, dashboard: Json) -> dict[str, str]:
         """What the variables come to when everything is chosen."""
-        found = dict(OF_TIME)
-        for variable in dashboard["templating"]["list"][1:]:
-            query = variable["query"]["query"].removeprefix("label_values(").rstrip(")")
-            series, _, label = query.rpartition(", ")
-            matching = self.prometheus.ask("series", **{"match[]": filled(series, found)})
-            values = sorted({one[label] for one in matching})
-            found[variable["name"]] = variable.get("allValue") or "|".join(values) or "none"
-            assert values or variable["name"] == GPU, f"${variable['name']} has no values"
+        found = everything(
+            dashboard, OF_TIME, lambda query: self.prometheus.ask("series", **{"match[]": query})
+        )
+        missing = {name for name, value in found.items() if value == NOTHING}
+        assert missing <= {GPU}, f"variables without values: {missing}"
         return found
 
     def empty(self, dashboard: Json) -> dict[str, list[str]]:
