@@ -81,7 +81,7 @@ NOW = Section(
             digits=2,
         ),
         number(
-            "Lateness of sending, P99",
+            "Send lag, P99",
             "How late the generator sends. Above some milliseconds the instrument itself is the"
             " limit, and what it measures is not the service." + ESTIMATE,
             "s",
@@ -224,7 +224,7 @@ GENERATOR = Section(
     "Health of the generator",
     (
         lines(
-            "Lateness of sending",
+            "Send lag",
             "From when a request was due to when it was sent. In a closed loop it is nothing;"
             " in an open one it must be small beside the latencies." + ESTIMATE,
             "s",

@@ -211,7 +211,7 @@ SATURATION = Section(
             Target(IN_FLIGHT, "in flight"),
         ),
         lines(
-            "Lateness of the event loop",
+            "Event-loop lag",
             "What every request waits on its way in and out. Above some milliseconds the event"
             " loop does work that belongs on a thread, or too few workers share the connections."
             + ESTIMATE,
