@@ -38,7 +38,7 @@ test: system setup build ## all tests: Go, then Python; those of PyTorch if `mak
 	$(BIN)/python -m benchmarks.environments triton || { test -z "$${CI:-}" && echo "the tests of Triton are left out"; }
 	scripts/prometheus.sh
 	cd $(GENERATOR) && go test $(RACE) ./...
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not alone"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not alone"
 	$(BIN)/pytest -m alone
 
 .PHONY: lint

@@ -26,17 +26,12 @@ def triton_bench() -> Path:
     return program
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """
-    Each module's tests go to one of pytest-xdist's processes, and all that use the big Triton too.
+# The modules that take longest, begun first: two processes then end at about the same time.
+LONGEST = ("test_run", "test_observed", "test_triton_faults", "test_tracks", "test_service_api")
 
-    What the fixtures start is shared by the tests of a process, and 36 stubs are enough.
-    """
-    of_triton = {item.path for item in items if "triton" in getattr(item, "fixturenames", ())}
-    for item in items:
-        group = "triton" if item.path in of_triton else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 # Each takes a quarter of a gigabyte; a test may hold on to two.
