@@ -316,6 +316,8 @@ def main() -> int:
     source = Source(wanted.prometheus, time.time(), wanted.minutes * 60)
     try:
         drawn = page(source, [json.loads(path.read_text()) for path in wanted.dashboards])
+    except Refused as error:
+        return failed(f"{wanted.prometheus} does not answer as Prometheus does: {error}")
     except Unreachable as error:
         return failed(
             f"{error}; start `windtunnel serve --with prometheus`, or say where one is:"

@@ -2,7 +2,7 @@
 
 from grafana import names as n
 from grafana.boards import JOB, SLO, Board, Section
-from grafana.panels import ESTIMATE, STATUSES, Target, lines, number, table_of
+from grafana.panels import STATUSES, Target, lines, number, table_of
 from grafana.promql import Exporter, or_zero
 from service import telemetry as t
 
@@ -166,7 +166,7 @@ CAUSES = Section(
         lines(
             "Bad share of the last minute",
             "At a campaign's scale, where 30 days mean nothing: a gate for a load test and no"
-            " alert. Compare with the marks of the cells." + ESTIMATE,
+            " alert. Compare with the marks of the cells.",
             "percentunit",
             Target(RULES.series(n.RULE_CAMPAIGN), "{{slo}}"),
         ),

@@ -70,9 +70,10 @@ class Source:
         return [(labels, points) for labels, points in series if points]
 
     def at_once(self, expression: str) -> list[tuple[Labels, float]]:
-        """The series of a query, each with its value at the end."""
+        """The series of a query, each with its value at the end, if that is a number."""
         found = self.ask("query", query=expression, time=self.end)["result"]
-        return [(one["metric"], float(one["value"][1])) for one in found]
+        values = ((one["metric"], float(one["value"][1])) for one in found)
+        return [(labels, value) for labels, value in values if isfinite(value)]
 
     def exemplars(self, expression: str) -> Points:
         """The traced requests of a query's buckets."""

@@ -128,7 +128,7 @@ def burning(alert: dict[str, Any], days: int, minimum_bad: int) -> Rule:
             f" at over {factor} times the allowed rate",
             "description": f"{{{{ $value | humanizePercentage }}}} of predictions in {long} were"
             f" bad. At {factor} times the allowed rate the budget of {days} days is gone in"
-            f" {days / factor:.3g}.",
+            f" {days / factor:.3g} days.",
             "runbook": "See which track and which status it is (dashboard or"
             f" job_track:api_requests:rate1m), then prometheus/README.md#{anchor}",
         },

@@ -50,7 +50,7 @@ class Receiver:
     delay_s: float = 0.0  # how long it takes to say that it has received, unless it is released
     released: threading.Event = field(default_factory=threading.Event)
 
-    def wait_for(self, enough: Callable[[list[Span]], Any], patience_s: float = 10) -> list[Span]:
+    def wait_for(self, enough: Callable[[list[Span]], Any], patience_s: float = 60) -> list[Span]:
         """The spans, once there are enough of them."""
         deadline = time.monotonic() + patience_s
         while not enough(self.spans):

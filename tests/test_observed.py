@@ -41,15 +41,15 @@ HOST = "127.0.0.1"
 PICTURE = (ROOT / "loadtests/images/cat-451x300.jpg").read_bytes()
 JPEG = {"content-type": "image/jpeg"}
 # As Grafana fills them in for a Prometheus that scrapes every second.
-OF_TIME = {"__rate_interval": "5s", "__interval": "1s", "__range": "2m"}
-PATIENCE_S = 30.0
+OF_TIME = {"__rate_interval": "5s", "__interval": "1s", "__range": "10m"}
+PATIENCE_S = 60.0
 
 # Paths of the loads, one after another, and how each is driven.
 FIRST = ("A c0002", "/pytorch/predict/nano", ("--clients", "2", "--duration", "6s"))
 LOADS = (
     ("B r0015", "/predict/nano", ("--rate", "15", "--duration", "4s")),
     ("C c0002", "/predict/nano_end2end", ("--clients", "2", "--duration", "3s")),
-    ("D r0010", "/predict/small_gpu_e2e", ("--rate", "10", "--duration", "120s")),
+    ("D r0010", "/predict/small_gpu_e2e", ("--rate", "10", "--duration", "600s")),
 )
 
 
@@ -317,7 +317,7 @@ def observed(
         found.wait_for(
             f"sum(rate({names.LOAD_REQUESTS}[5s]) * on () group_left () {names.LOAD_RUN})"
         )
-        found.wait_for(f"count_over_time({names.LOAD_RUN}[6s]) == 6 and {names.LOAD_RUN} == 1")
+        found.wait_for(f"count_over_time({names.LOAD_RUN}[6s]) >= 5 and {names.LOAD_RUN} == 1")
         yield Observed(found, samples.read(kept))
 
 
@@ -447,10 +447,10 @@ def test_percentiles_are_those_of_the_samples_within_a_bucket(observed: Observed
 
     # What the generator's last scrape knew: it counts an answer a moment after it has come.
     of_first = f'{{job="loadtests",cell="{FIRST[0]}"}}'
-    scraped = told.value(f"max_over_time(timestamp({names.LOAD_RUN}{of_first})[2m:1s])")
+    scraped = told.value(f"max_over_time(timestamp({names.LOAD_RUN}{of_first})[10m:1s])")
     count = int(told.value(f"{names.LOAD_RESPONSE}_count", scraped))
-    early, late = (np.sum(began + done <= scraped + shift) for shift in (-0.5, 0.1))
-    assert 50 < early <= count <= late
+    early, late = (np.sum(began + done <= scraped + shift) for shift in (-3, 0.5))
+    assert 20 < early <= count <= late
     known = np.argsort(done)[:count]
     for histogram, since in ((names.LOAD_RESPONSE, due), (names.LOAD_SERVICE, sent)):
         estimate = told.value(f"histogram_quantile({q}, {histogram}_bucket)", scraped)
@@ -461,8 +461,10 @@ def test_percentiles_are_those_of_the_samples_within_a_bucket(observed: Observed
     assert told.value(f"sum({telemetry.DURATION.name}_count{where})") == len(done)
     buckets = f"sum by (le) ({telemetry.DURATION.name}_bucket{where})"
     estimate = told.value(f"histogram_quantile({q}, {buckets})")
-    exact = nearest_rank(done - sent, q)
-    assert agree(estimate, exact), f"{telemetry.DURATION.name}: {estimate}, samples: {exact}"
+    # Of each request: its stages are within the service's time, and that is within the client's.
+    stages = sum(table[f"stage_{name}_us"].to_numpy() / 1e6 for name in telemetry.STAGES)
+    least, most = nearest_rank(stages, q), nearest_rank(done - sent, q)
+    assert least - width(least) <= estimate <= most + width(most), f"{least} to {most}"
 
 
 def test_the_names_of_others_are_what_they_say(observed: Observed) -> None:

@@ -67,6 +67,24 @@ def test_a_server_whose_answers_are_not_right_is_not_ready(triton: Server) -> No
             probe.check(triton.grpc, Served(("nano",), (track,)), NO_CAT)
 
 
+def test_a_start_that_lost_the_race_for_a_lock_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Triton's own fault, now and then; here it ends over a port, as its log has to say."""
+    with occupied_port() as port:
+        taken, free = Ports(port, Ports.free().http, Ports.free().metrics), Ports.free()
+        server = Server(ONE, tmp_path / "log", ports=taken)
+        monkeypatch.setattr("benchmarks.triton.server.RACE", b"already in use")
+        server.start()
+        server.ports = free  # of the next start
+        try:
+            server.wait_ready()
+            assert server.facts()["engine"] == "triton-python-onnxruntime"
+        finally:
+            server.stop(0)
+    assert (tmp_path / "log").read_text().count("--- ") == 2
+
+
 def test_a_port_that_is_taken_is_said_in_the_servers_own_words(tmp_path: Path) -> None:
     with occupied_port() as port:
         ports = Ports(port, Ports.free().http, Ports.free().metrics)

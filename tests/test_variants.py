@@ -159,8 +159,16 @@ def test_a_killed_service_takes_its_workers_along(tmp_path: Path, started: list[
     family = [main, *main.children(recursive=True)]
     main.kill()
     assert await_gone(family) == []
+
+    def checked_for(seconds: float) -> None:
+        """Its warden tells of the end a moment later."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            service.check()
+            time.sleep(0.05)
+
     with pytest.raises(RunError, match="ended with status 137 while it was measured"):
-        service.check()
+        checked_for(30)
 
 
 def test_a_killed_warden_does_not_leave_its_service(tmp_path: Path) -> None:

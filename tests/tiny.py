@@ -37,7 +37,7 @@ def is_there(process: psutil.Process) -> bool:
         return False
 
 
-def await_gone(processes: list[psutil.Process], seconds: float = 10) -> list[psutil.Process]:
+def await_gone(processes: list[psutil.Process], seconds: float = 30) -> list[psutil.Process]:
     """Those of some processes that are still there after a while; a zombie is gone."""
     deadline = time.monotonic() + seconds
     while True:
