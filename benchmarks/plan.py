@@ -4,6 +4,7 @@ What a run is going to do, before it does it: environments, CPUs, how long it wi
 Everything that can be refused is refused here, so that a run that has started can finish.
 """
 
+import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -145,12 +146,19 @@ def check_images(campaign: Campaign) -> None:
 
 
 def check_targets(name: str, watched: Prometheus) -> None:
-    """The file from which Prometheus is to learn where the services are must have a folder."""
+    """The file from which Prometheus is to learn where the services are must be one to write."""
+    if not watched.targets:
+        return
     folder = (ROOT / watched.targets).parent
-    if watched.targets and not folder.is_dir():
+    if not folder.is_dir():
         raise RunError(
             f"{name}: [prometheus] targets: no folder {folder}; expected that of the file that"
             " Prometheus reads with file_sd_configs; make it, or correct the path"
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RunError(
+            f"{name}: [prometheus] targets: no file can be made in {folder}; expected a folder of"
+            " yours, which Prometheus can read; change its permissions, or choose another"
         )
 
 

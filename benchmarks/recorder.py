@@ -112,7 +112,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: Path, remedy: str = "choose another with --results") -> Iterator[None]:
     """Say in a person's words that a disk is full or a folder cannot be written."""
     try:
         yield
@@ -120,8 +120,7 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno in NO_SPACE:
             raise RunError(disk_full(path)) from error
         raise RunError(
-            f"{shown(path)}: cannot be written ({error}); expected a folder of yours;"
-            " choose another with --results"
+            f"{shown(path)}: cannot be written ({error}); expected a folder of yours; {remedy}"
         ) from error
 
 

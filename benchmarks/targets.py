@@ -33,7 +33,7 @@ def groups(up: Iterable[Target], generator: str | None) -> list[dict[str, Any]]:
 def write(path: Path, what: list[dict[str, Any]]) -> None:
     """Replace the file at once; Prometheus looks at it when it changes."""
     partial = path.with_name(f".{path.name}.partial")
-    with explained(path.parent):
+    with explained(path.parent, "change its permissions, or targets of [prometheus]"):
         partial.write_text(json.dumps(what, indent=1) + "\n", encoding="utf-8")
         partial.replace(path)
 

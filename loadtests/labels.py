@@ -21,7 +21,7 @@ _NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 
 def checked(text: str) -> str:
     """One label as it is given, NAME=VALUE."""
-    name, equals, _ = text.partition("=")
+    name, equals, value = text.partition("=")
     if not equals:
         raise ArgumentTypeError(f"{text!r} is no label; expected NAME=VALUE, as in campaign=demo")
     if not _NAME.fullmatch(name):
@@ -30,6 +30,10 @@ def checked(text: str) -> str:
         )
     if name in OWN:
         raise ArgumentTypeError(f"{text!r}: expected another name; {name} is told by itself")
+    try:
+        value.encode()  # what the command line held beside UTF-8 is in it as surrogates
+    except UnicodeEncodeError as error:
+        raise ArgumentTypeError(f"{text!r}: expected a value in UTF-8") from error
     return text
 
 

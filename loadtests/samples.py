@@ -8,6 +8,8 @@ lack the accounting.
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -81,9 +83,21 @@ def read(path: Path, remedy: str = "measure again") -> Samples:
 
     *remedy* is what to do about a damaged one; who keeps the file in a record knows better.
     """
+    file = scan(path, remedy)
+    metadata = file.schema_arrow.metadata
+    window = _window(path, metadata, remedy)
+    with whole(path, remedy):
+        table = file.read()
+    table = _conform(path, table)
+    _check(path, table)
+    _check_accounting(path, table, metadata.get(ACCOUNTING_KEY), remedy)
+    return Samples(table, window)
+
+
+def scan(path: Path, remedy: str = "measure again") -> pq.ParquetFile:
+    """A complete sample file of a known version, to be read in parts, whose rows nobody checks."""
     file = _open(path, remedy)
-    metadata = file.schema_arrow.metadata or {}
-    version = metadata.get(VERSION_KEY)
+    version = (file.schema_arrow.metadata or {}).get(VERSION_KEY)
     if version is None:
         raise SamplesError(
             f"{path}: a Parquet file, but not of samples; expected one that a load generator wrote"
@@ -93,15 +107,16 @@ def read(path: Path, remedy: str = "measure again") -> Samples:
             f"{path}: samples of version {version.decode(errors='replace')}; expected {VERSION}; "
             "read it with the release that wrote it or a later one"
         )
-    window = _window(path, metadata, remedy)
+    return file
+
+
+@contextmanager
+def whole(path: Path, remedy: str = "measure again") -> Iterator[None]:
+    """Say of a file that cannot be read to its end that it is damaged."""
     try:
-        table = file.read()
+        yield
     except (pa.ArrowException, OSError) as error:
         raise SamplesError(f"{path}: damaged ({error}); expected a whole file; {remedy}") from error
-    table = _conform(path, table)
-    _check(path, table)
-    _check_accounting(path, table, metadata.get(ACCOUNTING_KEY), remedy)
-    return Samples(table, window)
 
 
 def write(path: Path, table: pa.Table, window: Window, issued: int | None = None) -> None:

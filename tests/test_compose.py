@@ -1,9 +1,13 @@
 """docker-compose.yml without a container engine: its schema, and the rules that it keeps."""
 
 import json
+import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +301,51 @@ def test_an_image_is_made_of_what_is_there_and_runs_as_nobody_special(name: str)
         if stage.split()[2] not in builders:
             assert re.search(r"^USER 1000:1000$", stage, re.M), f"{name}, {stage.split()[0]}"
             assert "uv" not in stage.split()
+
+
+def copied(dockerfile: str, stage: str, to: Path) -> None:
+    """Copy into a folder what a stage copies of the checkout, without what is kept from it."""
+    text = (ROOT / dockerfile).read_text()
+    (own,) = re.findall(rf"^FROM \S+ AS {stage}$(.*?)(?=^FROM |\Z)", text, re.M | re.S)
+    for *sources, target in map(str.split, re.findall(r"^COPY (?!--from)(.+)$", own, re.M)):
+        for source in sources:
+            if (ROOT / source).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(ROOT / source, to / target, ignore=ignored)
+            else:
+                place = to / target / Path(source).name if target[-1] == "/" else to / target
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / source, place)
+    for line in (ROOT / f"{dockerfile}.dockerignore").read_text().splitlines():
+        kept_out = to / line
+        if line[0] not in "#*!" and kept_out.is_dir():
+            shutil.rmtree(kept_out)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "stage", "command"),
+    [
+        (
+            "service/Dockerfile",
+            "build",
+            "-c 'import service.commands, service.server, service.app'",
+        ),
+        ("loadtests/Dockerfile", "python", "-m locust -f loadtests/locustfile.py --list"),
+        ("benchmarks/triton/Dockerfile", "build", "-m benchmarks triton --help"),
+    ],
+)
+def test_what_an_image_holds_is_enough_to_start(
+    dockerfile: str, stage: str, command: str, tmp_path: Path
+) -> None:
+    copied(dockerfile, stage, tmp_path)
+    # Without the site's .pth files, which name the checkout.
+    path = os.pathsep.join([str(tmp_path), sysconfig.get_path("purelib")])
+    done = subprocess.run(
+        [sys.executable, "-S", *shlex.split(command)],
+        cwd=tmp_path, env={"PATH": os.environ["PATH"], "PYTHONPATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_is_built_is_there() -> None:

@@ -153,7 +153,7 @@ def test_every_failure_is_a_row_of_its_class(triton_bench: Path, tmp_path: Path)
     late = table.filter(pc.equal(table["error"].cast("string"), "timeout"))
     waited_ms = (late["done_ns"].to_numpy() - late["sent_ns"].to_numpy()) / 1e6
     assert np.all(waited_ms >= 199)
-    assert np.all(waited_ms < 400)
+    assert np.all(waited_ms < 2000), "the server would have been silent for ever"
     # A refusal keeps its connection; a drop and a timeout cost one, and the three were opened once.
     broken = counts["transport_error"] + counts["timeout"]
     assert abs(ran.summary["instrument"]["connections"] - 3 - broken) <= 3
@@ -312,41 +312,65 @@ def test_the_options_are_listed_and_what_cannot_work_is_refused_in_one_line(tmp_
             assert "Traceback" not in ran.stderr
 
 
-def test_the_page_starts_one_run_after_the_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_page_starts_one_run_after_the_other(tmp_path: Path, workers: int) -> None:
     """Without --headless nothing runs until somebody says so, and each run has a file."""
-    path, port = tmp_path / "s.parquet", 30_000 + os.getpid() % 10_000
+    files = [tmp_path / "s.parquet", tmp_path / "s-2.parquet"]
+    port, metrics_port = free_port(), free_port()
+    page = ("--web-port", str(port), "--web-host", "127.0.0.1", "--headful")
+    # A worker that was stopped is ready again when the timeout has passed.
+    more = ("--processes", str(workers), "--timeout", "1s") if workers else ()
+    metrics = f"127.0.0.1:{metrics_port}"
+    flags = (*page, *more, "--metrics-addr", metrics, "--samples", str(files[0]))
+    pages = []
     with stub("--delay", "5ms") as server:
-        page = ("--web-port", str(port), "--web-host", "127.0.0.1")
-        with locust(server.url, *page, "--headful", "--samples", str(path)) as process:
+        with locust(server.url, *flags) as process:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-                until(lambda: answers(client))
-                assert server.stats()["requests"] == 0
-                for _ in range(2):
+                for file in files:
+                    until(partial(is_ready, client, workers))
                     least = server.stats()["requests"] + 20
                     form = {"user_count": "2", "spawn_rate": "2", "host": server.url}
                     assert client.post("/swarm", data=form).json()["success"] is True
                     until(partial(seen_at_least, server, least))
                     assert client.post("/stop").json()["success"] is True
+                    until(file.exists)
+                    pages.append(scraped(client.get(f"http://{metrics}/metrics").text))
             os.killpg(process.pid, signal.SIGINT)
-            _, said = process.communicate(timeout=20)
+            out, said = process.communicate(timeout=20)
         seen = server.stats()["requests"]
     assert "Traceback" not in said, said
-    assert sorted(f.name for f in tmp_path.iterdir()) == ["s-2.parquet", "s.parquet"], said
-    first, second = (samples.read(file).table for file in (path, tmp_path / "s-2.parquet"))
+    assert sorted(tmp_path.iterdir()) == sorted(files), said
+    first, second = (samples.read(file).table for file in files)
     assert first.num_rows + second.num_rows == seen
-    assert set(samples.accounting(first)) >= {"ok"}
     assert samples.accounting(first)["ok"] == first.num_rows, "a user that is stopped may finish"
+
+    for said_then, summary in zip(pages, each(out), strict=True):
+        assert 0 < of(said_then, "loadtest_issued_total") <= summary["accounting"]["issued"]
+        # Of the run, with what the page and the scrape took, and not since the processes began.
+        used_s = of(said_then, "process_cpu_seconds_total")
+        assert 0 < used_s < summary["instrument"]["cpu_s"] + 0.5
+
+
+def each(text: str) -> Iterator[dict[str, Any]]:
+    """JSON objects, one after the other."""
+    while text := text.strip():
+        found, end = json.JSONDecoder().raw_decode(text)
+        yield found
+        text = text[end:]
 
 
 def seen_at_least(server: Stub, count: int) -> bool:
     return server.stats()["requests"] >= count
 
 
-def answers(client: httpx.Client) -> bool:
+def is_ready(client: httpx.Client, workers: int) -> bool:
+    """Whether the page is there, and so many workers wait for a run."""
     try:
-        return client.get("/").status_code == 200
+        said = client.get("/stats/requests").json()
     except httpx.TransportError:
         return False
+    waiting = [worker for worker in said.get("workers", []) if worker["state"] == "ready"]
+    return said["state"] in ("ready", "stopped") and len(waiting) == workers
 
 
 def test_our_own_service_answers_it(serving: Callable[..., Service], tmp_path: Path) -> None:
@@ -432,7 +456,8 @@ def test_metrics_are_served_while_it_runs_and_are_those_of_triton_bench(
     assert 0 <= of(last, "loadtest_in_flight") <= 3
     assert of(last, "loadtest_connections_total") == 3
     assert of(last, "loadtest_response_seconds_bucket", le="0.001") == 0
-    assert of(last, "process_cpu_seconds_total") > 0.1
+    # Since the run began, as the summary has it; the programs' start is not in it.
+    assert 0 < of(last, "process_cpu_seconds_total") < ran.summary["instrument"]["cpu_s"] + 0.5
     for before, after in pairwise(pages):
         fallen = {key for key in before if key[0].endswith("_total") and after[key] < before[key]}
         assert not fallen

@@ -105,6 +105,7 @@ def test_durations_and_lists_as_they_are_typed() -> None:
         (labels.checked, "1st=x"),
         (labels.checked, "__name=x"),
         (labels.checked, "clients=8"),
+        (labels.checked, "cell=\udcff"),
         (plans.clients_list, "1,0"),
         (plans.step_time_s, "0.5s"),
     ]

@@ -5,6 +5,7 @@ Most use a service of a few lines, because what is tested is the runner; the las
 """
 
 import json
+import random
 import shutil
 import signal
 import subprocess
@@ -18,13 +19,17 @@ from http.server import ThreadingHTTPServer
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from analysis import frames
 from benchmarks import probe, record
+from benchmarks import slowest as slow
 from benchmarks.processes import free_port
 from benchmarks.progress import Display
 from benchmarks.record import Record, Visit
@@ -434,9 +439,42 @@ def test_requests_that_are_traced_say_which_cell_of_which_run_they_are(
         assert {each["image"] for each in slowest} == {"cat-451x300.jpg"}
 
 
+def test_the_slowest_are_found_wherever_they_are_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slow, "BATCH_ROWS", 64)
+    drawn, path = random.Random(5), tmp_path / "s.parquet"
+    rows: list[dict[str, Any]] = [
+        {
+            **dict.fromkeys(samples.SCHEMA.names),
+            **{"due_ns": n, "sent_ns": n, "done_ns": n + 10_000 * drawn.randrange(20)},
+            **{"status": 200, "error": "", "bytes_in": n, "bytes_out": 1, "client": 0},
+            **{"image": f"{n % 3}.jpg", "trace_id": f"{n:032x}" if n % 2 else None},
+            "phase": drawn.choice(samples.PHASES),
+        }
+        for n in range(1000)
+    ]
+    window = samples.Window(0, 0, 10**9)
+    for kept in (rows, rows[:3], []):
+        samples.write(path, pa.Table.from_pylist(kept, samples.SCHEMA), window)
+        pq.write_table(pq.read_table(path), path, row_group_size=300)
+        measured = [row for row in kept if row["phase"] == "measure"]
+        measured.sort(key=lambda row: row["due_ns"] - row["done_ns"])
+        found = slow.slowest(path, 1)
+        assert [each["due_ns"] for each in found] == [row["due_ns"] for row in measured[:10]]
+        assert [each["trace_id"] for each in found] == [row["trace_id"] for row in measured[:10]]
+        assert [each["sampled"] for each in found] == [bool(each["trace_id"]) for each in found]
+    samples.write(path, pa.Table.from_pylist(rows, samples.SCHEMA), window)
+    damaged = bytearray(path.read_bytes())
+    damaged[4:2000] = bytes(1996)
+    path.write_bytes(damaged)
+    with pytest.raises(samples.SamplesError, match="damaged"):
+        slow.slowest(path, 1)
+
+
 def test_the_generators_metrics_say_which_cell_is_measured(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
-    file = campaign(tmp_path, more="clients = [2]\nrepeats = 1\nduration_s = 1\naa = false\n")
+    file = campaign(tmp_path, more="clients = [2]\nrepeats = 1\nduration_s = 3\naa = false\n")
     runner = start(tmp_path / "results", "--metrics-addr", address, file)
     seen: set[str] = set()
 

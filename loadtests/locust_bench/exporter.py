@@ -87,7 +87,9 @@ class Collector:
         )
         yield self._info()
         yield CounterMetricFamily(
-            "process_cpu_seconds", "CPU time of all Locust processes, in seconds.", tally.cpu_s
+            "process_cpu_seconds",
+            "CPU time of all Locust processes since the run began, in seconds.",
+            tally.cpu_s,
         )
         yield GaugeMetricFamily(
             "process_resident_memory_bytes",

@@ -47,6 +47,7 @@ class Run:
         self.active = False
         self.end_ns = FOREVER
         self._worker = 0
+        self._cpu_s = 0.0
         self._gauge: Gauge | None = None
 
     def begin(self, given: Any, orders: Orders, worker: int | None) -> None:
@@ -61,6 +62,7 @@ class Run:
         self.least_sampled = traces.least_sampled(self.options.trace_ratio)
         self.baggage = labels.baggage(self.options.labels)
         self.end_ns = orders.end_ns
+        self._cpu_s = cpu_s()
         self._gauge = Gauge()
         self.active = True
 
@@ -75,9 +77,9 @@ class Run:
         return bool(self._gauge and self.options.metrics_addr)
 
     def tally(self) -> Tally:
-        """What this process has counted, and used."""
+        """What this process has counted and used, since the run began."""
         tally = self.part.tally() if self._gauge else Tally()
-        tally.cpu_s, tally.rss_bytes = cpu_s(), psutil.Process().memory_info().rss
+        tally.cpu_s, tally.rss_bytes = cpu_s() - self._cpu_s, psutil.Process().memory_info().rss
         return tally
 
     def number_user(self) -> tuple[int, str]:

@@ -105,6 +105,8 @@ func TestOnlyRequestsThatAskToBeTracedCarryTheBaggage(t *testing.T) {
 			if b.status != exitMeasured || b.summary.Measured.OK != 200 {
 				t.Fatalf("status %d, %+v: %s", b.status, b.summary.Measured, b.stderr)
 			}
+			r.mutex.Lock()
+			defer r.mutex.Unlock()
 			traced := 0
 			for _, header := range r.headers {
 				want := ""

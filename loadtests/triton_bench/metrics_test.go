@@ -33,10 +33,14 @@ func TestMetricsCanBeScrapedWhileItRunsAndAreThoseOfTheSummary(t *testing.T) {
 	}
 	address := listener.Addr().String()
 	listener.Close()
-	// Every fourth is an error, and the last request is answered late: by then all others were counted.
+	// Every fourth is an error, and the last request is answered when a scrape has seen all others.
+	seen := make(chan struct{})
 	url := answering(t, func(conn net.Conn, n int64) bool {
 		if n == 40 {
-			time.Sleep(time.Second)
+			select {
+			case <-seen:
+			case <-time.After(10 * time.Second):
+			}
 		}
 		if n%4 == 0 {
 			return say("HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n")(conn, n)
@@ -67,7 +71,7 @@ func TestMetricsCanBeScrapedWhileItRunsAndAreThoseOfTheSummary(t *testing.T) {
 	}()
 	counted := make(chan int)
 	go func() {
-		n, before := 0, map[string]float64{}
+		n, before, told := 0, map[string]float64{}, false
 		for now := range scrapes {
 			for name, value := range now {
 				if strings.HasSuffix(name, "_total") && value < before[name] {
@@ -76,10 +80,14 @@ func TestMetricsCanBeScrapedWhileItRunsAndAreThoseOfTheSummary(t *testing.T) {
 				measuring = measuring || strings.HasPrefix(name, "loadtest_run_info") && value == 1
 			}
 			n, before, last = n+1, now, now
+			if n >= 5 && !told && now[`loadtest_response_seconds_count`] == 30 && now[`loadtest_requests_total{outcome="http_error"}`] == 9 {
+				told = true
+				close(seen)
+			}
 		}
 		counted <- n
 	}()
-	b := runBench(t, url, "--rate", "80", "--requests", "40", "--metrics-addr", address,
+	b := runBench(t, url, "--rate", "40", "--requests", "40", "--metrics-addr", address,
 		"--label", "campaign=demo", "--label", `cell=a "b" c0008`, "--label", "host=here")
 	close(ended)
 	if n := <-counted; n < 5 {
@@ -97,7 +105,7 @@ func TestMetricsCanBeScrapedWhileItRunsAndAreThoseOfTheSummary(t *testing.T) {
 		}
 	}
 	// The labels that were given, those that were not, and the program's own.
-	info := `loadtest_run_info{campaign="demo",cell="a \"b\" c0008",clients="",host="here",rate="80",repeat="",run="",variant=""}`
+	info := `loadtest_run_info{campaign="demo",cell="a \"b\" c0008",clients="",host="here",rate="40",repeat="",run="",variant=""}`
 	if _, found := last[info]; !found || !measuring {
 		t.Errorf("%s is not there, or was never 1: %v", info, last)
 	}

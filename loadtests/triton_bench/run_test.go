@@ -49,8 +49,9 @@ func TestAMeasurementGoesOnUntilItHasEnoughRequests(t *testing.T) {
 		ok       func(issued int64) bool
 	}{
 		// At best 160 come in the duration and 640 in four times as much: a machine that is three
-		// times slower passes too. The end is the next tick of 100 ms, 40 requests at most.
-		"closed loop":        {"--clients=4", "400ms", "200", 1600 * time.Millisecond, func(n int64) bool { return n >= 200 && n <= 250 }},
+		// times slower passes too. It ends at a tick of 100 ms, in which 40 more come at best; a busy
+		// machine's tick may be another 400 ms late, and still it does not go on until four times.
+		"closed loop":        {"--clients=4", "400ms", "200", 1600 * time.Millisecond, func(n int64) bool { return n >= 200 && n <= 400 }},
 		"open loop":          {"--rate=400", "50ms", "40", 101 * time.Millisecond, func(n int64) bool { return n == 40 }},
 		"enough anyhow":      {"--rate=400", "200ms", "40", 201 * time.Millisecond, func(n int64) bool { return n == 80 }},
 		"not within 4 times": {"--clients=1", "20ms", "40", 81 * time.Millisecond, func(n int64) bool { return n < 40 }},
