@@ -27,8 +27,10 @@ CHANNEL = [
     ("grpc.max_receive_message_length", -1),
     # gRPC's own waits grow to two minutes; a server that is back would not be noticed for long.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 200),
+    # How long a connection may take to be made, whatever the name says. On a machine whose CPUs are
+    # full, 100 ms were not always enough, and a request with a client of its own got a 503.
+    ("grpc.min_reconnect_backoff_ms", 2000),
 ]
 # gRPC gives channels that are alike one connection between them: a client that is made for a
 # request would use that of any other.
