@@ -13,6 +13,7 @@ import promql_parser as promql
 import pytest
 from ruamel.yaml import YAML
 
+from benchmarks.triton.served import Served
 from benchmarks.triton.server import Server
 from prometheus import build
 from service import live, telemetry
@@ -51,6 +52,7 @@ VALUES = {
     "status": telemetry.STATUS_CLASSES,
     "track": (*LOCAL_TRACKS, *REMOTE_TRACKS),
     "code": tuple(STATUS),
+    "model": tuple(Served().loaded),
     "outcome": (*telemetry.SPAN_OUTCOMES, "ok", "http_error", "transport_error", "timeout"),
     "job": ("yolo-api", "triton", "loadtests", "node", "gpu", "prometheus"),
     "slo": ("availability", "latency"),
