@@ -49,7 +49,7 @@ class Conductor:
         self._stopping_ns = 0
         self._folder: Path | None = None  # of the parts, while there is one
         self._told: dict[str, Tally] = {}  # by workers, of what they have counted
-        self._cpu_s = 0.0  # of this process, when the run began
+        self._cpu_s = self._began_s = 0.0  # CPU of this process, and when, as the run began
         self.running = self.interrupted = False
         self.broken = ""
         self.steps: list[Step] = []
@@ -168,8 +168,8 @@ class Conductor:
     def tally(self) -> Tally:
         """What all processes have counted, since the run began."""
         own = RUN.tally()
-        if self._distributed:  # a master has no users, so that its RUN never begins
-            own.cpu_s -= self._cpu_s
+        if self._distributed and self._began_s:  # a master has no users: its RUN never begins
+            own.cpu_s = cpu_s() - self._cpu_s
         return together([own, *self._told.values()])
 
     def is_measuring(self) -> bool:

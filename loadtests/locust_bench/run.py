@@ -79,7 +79,8 @@ class Run:
     def tally(self) -> Tally:
         """What this process has counted and used, since the run began."""
         tally = self.part.tally() if self._gauge else Tally()
-        tally.cpu_s, tally.rss_bytes = cpu_s() - self._cpu_s, psutil.Process().memory_info().rss
+        tally.cpu_s = cpu_s() - self._cpu_s if self._gauge else 0.0
+        tally.rss_bytes = psutil.Process().memory_info().rss
         return tally
 
     def number_user(self) -> tuple[int, str]:
