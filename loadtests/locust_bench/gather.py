@@ -22,14 +22,16 @@ def wait(folder: Path, expected: set[str], patience_s: float) -> str | None:
     """None when every part is complete; otherwise what is wrong."""
     began = time.monotonic()
     while True:
-        missing = expected - {file.stem for file in folder.glob("*.open")}
+        there = {file.stem for file in folder.glob("*.open")}
+        missing = expected - there
         if problem := vanished(folder):
             return problem
         waited_s = time.monotonic() - began
         if missing and waited_s > BEGIN_S:
             return (
-                f"{_names(missing)}: left no samples; expected a part of each worker that was"
-                " there at the start; did it end before its users began? measure again"
+                f"{_names(missing)}: left no samples; found those of {_names(there)}, expected a"
+                " part of each worker that was there at the start; did it end before its users"
+                " began? measure again"
             )
         running = _unfinished(folder)
         if not missing and not running:
