@@ -137,6 +137,23 @@ def launched(log: Path, **settings: str) -> tuple[Service, "subprocess.Popen[byt
         raise
 
 
+@pytest.fixture
+def launch() -> Iterator[Callable[..., tuple[Service, "subprocess.Popen[bytes]"]]]:
+    """As `launched`, for a test that ends its services itself; what it leaves running is killed."""
+    processes = []
+
+    def start(log: Path, **settings: str) -> tuple[Service, "subprocess.Popen[bytes]"]:
+        service, process = launched(log, **settings)
+        processes.append(process)
+        return service, process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
 @pytest.fixture(scope="session")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
     """Start a service with these settings (`SERVICE_` left out), or give the one that has them."""

@@ -54,7 +54,7 @@ class Receiver:
         """The spans, once there are enough of them."""
         deadline = time.monotonic() + patience_s
         while not enough(self.spans):
-            assert time.monotonic() < deadline, "\n".join(map(str, self.spans))
+            assert time.monotonic() < deadline, [(s.service, s.name) for s in self.spans]
             time.sleep(0.02)
         return list(self.spans)
 

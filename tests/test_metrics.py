@@ -4,6 +4,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -24,9 +25,10 @@ from service.metrics import LAYOUT
 from service.routes import PLACES, ROUTES
 from service.tally import BORN, CPU_SEEN_S, PID, Tally, cumulative
 from service.telemetry import SECONDS
-from tests.conftest import ROOT, Service, launched
+from tests.conftest import ROOT, Service
 
 Serving = Callable[..., Service]
+Launch = Callable[..., tuple[Service, "subprocess.Popen[bytes]"]]
 
 CAT = (ROOT / "loadtests/images/cat-451x300.jpg").read_bytes()
 JPEG = {"content-type": "image/jpeg"}
@@ -172,9 +174,10 @@ class Clients:
 
 def test_workers_that_are_killed_and_recycled_lose_nothing_and_nothing_falls(
     tmp_path: Path,
+    launch: Launch,
 ) -> None:
     recycling = {"RECYCLE_REQUESTS": "500", "RECYCLE_JITTER": "500"}
-    service, process = launched(
+    service, process = launch(
         tmp_path / "log", PRESET="optimized", WORKERS="2", TRACK="null", **recycling
     )
     last: dict[Any, float] = {}
@@ -236,8 +239,8 @@ def test_switched_off_there_is_nothing(serving: Serving) -> None:
     assert "SERVICE_METRICS=on" in answer.json()["error"]["message"]
 
 
-def test_others_may_count_instead_to_compare_with(tmp_path: Path) -> None:
-    service, process = launched(
+def test_others_may_count_instead_to_compare_with(tmp_path: Path, launch: Launch) -> None:
+    service, process = launch(
         tmp_path / "log",
         PRESET="optimized",
         TRACK="null",

@@ -20,10 +20,11 @@ from service import telemetry
 from service.clock import Clock
 from service.timing import asks_for_spans, traceparent
 from service.tracing import BATCH_SPANS, QUEUE_SPANS, STOP_S, entries
-from tests.conftest import ROOT, Service, launched, running
+from tests.conftest import ROOT, Service, running
 from tests.otlp import Receiver, Span, receiving
 
 Serving = Callable[..., Service]
+Launch = Callable[..., tuple[Service, "subprocess.Popen[bytes]"]]
 
 IMAGE = ROOT / "loadtests/images/cat-451x300.jpg"
 CAT = IMAGE.read_bytes()
@@ -68,10 +69,10 @@ def traced_triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Se
 
 
 def test_one_trace_goes_from_the_generator_through_the_service_to_triton(
-    traced_triton: tuple[Server, Receiver], triton_bench: Path, tmp_path: Path
+    traced_triton: tuple[Server, Receiver], triton_bench: Path, tmp_path: Path, launch: Launch
 ) -> None:
     triton, receiver = traced_triton
-    service, process = launched(
+    service, process = launch(
         tmp_path / "log",
         PRESET="optimized",
         TRITON_URL=triton.grpc,
@@ -80,7 +81,7 @@ def test_one_trace_goes_from_the_generator_through_the_service_to_triton(
     )
     samples = tmp_path / "samples.parquet"
     labels = ["--label", "campaign=c 1", "--label", "run=r", "--label", "cell=v c0001"]
-    load = f"--url {service.url}/predict/nano?track=B --requests 6 --warmup 0 --calibrate 0"
+    load = f"--url {service.url}/predict/nano?track=B --requests 16 --warmup 0 --calibrate 0"
     files = ["--image", str(IMAGE), "--samples", str(samples)]
     subprocess.run(
         [triton_bench, *load.split(), "--trace-ratio", "1", *files, *labels],
@@ -88,8 +89,8 @@ def test_one_trace_goes_from_the_generator_through_the_service_to_triton(
         capture_output=True,
     )
     ids = set(pq.read_table(samples)["trace_id"].to_pylist())
-    # Triton now and then does not see the traceparent of a request that follows one without.
-    receiver.wait_for(lambda spans: len(inferences(spans, ids)) >= 5)
+    # Triton does not see the traceparent of some of the first requests, which it was sent.
+    receiver.wait_for(lambda spans: len(inferences(spans, ids)) >= 8)
     process.terminate()
     assert process.wait(30) == 0
     ours = [span for span in receiver.spans if span.service == telemetry.SERVICE]
@@ -136,7 +137,7 @@ def test_without_spans_of_our_own_the_callers_trace_goes_on_to_triton(
         caller = f"{int(CALLER, 16) + len(preset):016x}"
         headers = JPEG | {"traceparent": f"00-{TRACE}-{caller}-01"}
         with service.client() as client:
-            for _ in range(2):
+            for _ in range(12):  # of the first, Triton may not see the header
                 client.post("/predict/nano?track=B", content=CAT, headers=headers)
             # Who does not ask to be traced does not reach Triton with it.
             client.post("/predict/nano?track=B", content=CAT, headers=UNSAMPLED).raise_for_status()
@@ -146,9 +147,9 @@ def test_without_spans_of_our_own_the_callers_trace_goes_on_to_triton(
 
 @pytest.mark.parametrize("preset", ["baseline", "optimized"])
 def test_the_caller_decides_and_chance_only_without_one(
-    preset: str, receiver: Receiver, tmp_path: Path
+    preset: str, receiver: Receiver, tmp_path: Path, launch: Launch
 ) -> None:
-    service, process = launched(
+    service, process = launch(
         tmp_path / "log",
         PRESET=preset,
         TRACING="http",
@@ -188,8 +189,9 @@ def test_the_caller_decides_and_chance_only_without_one(
 
 def test_without_a_receiver_requests_are_answered_and_the_service_ends_in_time(
     tmp_path: Path,
+    launch: Launch,
 ) -> None:
-    service, process = launched(
+    service, process = launch(
         tmp_path / "log", PRESET="optimized", TRACING="grpc", OTLP_URL=NOBODY, TRACK="null"
     )
     rss = psutil.Process(process.pid).memory_info().rss
@@ -215,11 +217,11 @@ def test_without_a_receiver_requests_are_answered_and_the_service_ends_in_time(
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_a_receiver_that_hangs_delays_no_request_and_what_does_not_fit_is_dropped(
-    protocol: str, receiver: Receiver, tmp_path: Path
+    protocol: str, receiver: Receiver, tmp_path: Path, launch: Launch
 ) -> None:
     receiver.delay_s = 20
     address = receiver.grpc if protocol == "grpc" else receiver.http
-    service, process = launched(
+    service, process = launch(
         tmp_path / "log", PRESET="optimized", TRACING=protocol, OTLP_URL=address, TRACK="null"
     )
     slowest_s, requests = 0.0, (QUEUE_SPANS + 4 * BATCH_SPANS) // 4
@@ -240,9 +242,9 @@ def test_a_receiver_that_hangs_delays_no_request_and_what_does_not_fit_is_droppe
 
 
 def test_auto_looks_for_a_receiver_and_off_loads_nothing(
-    receiver: Receiver, tmp_path: Path
+    receiver: Receiver, tmp_path: Path, launch: Launch
 ) -> None:
-    service, process = launched(tmp_path / "on", TRACK="null", OTLP_URL=receiver.grpc)
+    service, process = launch(tmp_path / "on", TRACK="null", OTLP_URL=receiver.grpc)
     process.terminate()
     process.wait(30)
     assert f"traces 0.01 over grpc to {receiver.grpc}" in service.log.read_text()
