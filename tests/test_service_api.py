@@ -291,6 +291,10 @@ def test_where_nobody_reads_along_the_log_is_json_and_knows_its_requests(serving
         answer = client.post("/predict/nano", **FORMS["raw"])
         other = client.get('/a%0A"b', headers=given)
     assert other.headers["x-request-id"] == "mine-1"
+    deadline = time.monotonic() + 30
+    while '"mine-1"' not in service.log.read_text():  # it is written when the answer has gone
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     _, *lines = service.log.read_text().splitlines()
     entries = [json.loads(line) for line in lines]
     assert all(set(entry) <= set(LOG_FIELDS) for entry in entries)
