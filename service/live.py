@@ -5,9 +5,7 @@ It scrapes every second what of this machine is there, with the project's rules,
 in a temporary folder. keeper.py sees to its end.
 """
 
-import dataclasses
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -18,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from service.settings import Settings, SettingsError
+from service.settings import Settings, SettingsError, changed
 from service.telemetry import SERVICE
 
 ROOT = Path(__file__).parent.parent
@@ -52,8 +50,7 @@ def prometheus(settings: Settings) -> Iterator[Settings]:
     if not RULES.is_dir():
         raise SettingsError(f"{RULES}: the rules are missing; run from a checkout")
     with reserved(settings) as port:
-        os.environ["SERVICE_PORT"] = str(port)  # workers read it again
-        settings = dataclasses.replace(settings, port=port)
+        settings = changed(settings, port=port)
         with running(program, settings):
             yield settings
 

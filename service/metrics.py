@@ -179,7 +179,7 @@ def awaited(track: str) -> frozenset[Values]:
 
 
 def status_class(status: int) -> str:
-    """Its first digit; none where the client got no answer."""
+    """Its first digit; none where the service gave no answer."""
     found = f"{status // 100}xx"
     return found if found in STATUS_CLASSES else NONE
 

@@ -1,7 +1,5 @@
 """From the settings to a listening server, or to one line that says why not."""
 
-import dataclasses
-import os
 import signal
 import socket
 import sys
@@ -11,7 +9,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from service import detection, imaging, logs, peers, pytorch, run_folder
-from service.settings import NOBODY, Settings, SettingsError
+from service.settings import NOBODY, Settings, SettingsError, changed
 
 CONNECT_S = 1.0
 
@@ -49,8 +47,7 @@ def with_track(settings: Settings) -> Settings:
     if settings.track != "auto":
         return settings
     track = "B" if is_there(settings.triton_url) else "A"
-    os.environ["SERVICE_TRACK"] = track
-    return dataclasses.replace(settings, track=track)
+    return changed(settings, track=track)
 
 
 def with_tracing(settings: Settings) -> Settings:
@@ -58,8 +55,7 @@ def with_tracing(settings: Settings) -> Settings:
     if settings.tracing != "auto":
         return settings
     tracing = "grpc" if is_there(settings.otlp_url) else "off"
-    os.environ["SERVICE_TRACING"] = tracing
-    return dataclasses.replace(settings, tracing=tracing)
+    return changed(settings, tracing=tracing)
 
 
 def traces(settings: Settings) -> str:

@@ -9,7 +9,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +205,12 @@ def read(environ: Mapping[str, str]) -> Settings:
             f"{NOBODY}; set it to the receiver's address, or SERVICE_TRACING=off"
         )
     return settings
+
+
+def changed(settings: Settings, **values: Any) -> Settings:
+    """The same but for these values, here and in the workers, which read the variables again."""
+    os.environ.update({f"{PREFIX}{name.upper()}": str(value) for name, value in values.items()})
+    return replace(settings, **values)
 
 
 def parse(name: str, text: str, declared: Any) -> Any:

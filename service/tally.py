@@ -12,7 +12,6 @@ files of one layout add up as arrays.
 """
 
 import fcntl
-import math
 import mmap
 import os
 from bisect import bisect_left
@@ -187,10 +186,5 @@ def free_file(folder: Path, size: int) -> tuple[int, int]:
 
 def cumulative(cells: Numbers) -> tuple[list[tuple[str, float]], float]:
     """A histogram's buckets as Prometheus has them, each with all below it, and the sum."""
-    bounds = [*map(float_text, SECONDS), "+Inf"]
+    bounds = [*map(repr, SECONDS), "+Inf"]  # as OpenMetrics writes them: 1.0, not 1
     return list(zip(bounds, np.cumsum(cells[:-1]).tolist(), strict=True)), float(cells[-1])
-
-
-def float_text(value: float) -> str:
-    """As OpenMetrics writes a bound: 1.0, not 1."""
-    return repr(float(value)) if math.isfinite(value) else "+Inf"
