@@ -4,13 +4,17 @@ What is said about one repeat and about one cell: percentiles, throughput, count
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median, median_high
+from statistics import fmean, median, median_high
 from typing import Any
+
+import numpy as np
 
 from analysis.batching import Use
 from analysis.compare import Value
 from analysis.frames import Repeat
-from analysis.latency import Percentile, min_count, percentile
+from analysis.latency import Percentile, min_count, percentiles
+from analysis.objective import Objective
+from analysis.stages import ORDER, Mix, mixes
 from analysis.steady import Trend, trend
 
 THROUGHPUT = "throughput"
@@ -33,6 +37,8 @@ class Visited:
     percentiles: dict[str, Percentile]  # by measure; those with too few requests are not there
     service_percentiles: dict[str, Percentile]
     trend: Trend | None
+    mixes: dict[str, Mix]  # by measure, and "mean"; none if the service names no stages
+    over_slo: int | None  # failed, given up, or slower than the SLO's limit; None without an SLO
     facts: dict[str, Any]
     triton: dict[str, Use]
 
@@ -69,14 +75,28 @@ class Cell:
         q = float(measure.removeprefix("p"))
         return f"{measure.upper()} needs {min_count(q)} requests in each repeat"
 
+    def mix(self, measure: str) -> dict[str, float] | None:
+        """By stage, the mean over repeats in ms: medians would not add up."""
+        found = [visit.mixes[measure] for visit in self.visits if measure in visit.mixes]
+        if not found or len(found) < len(self.visits):
+            return None
+        names = {name for mix in found for name in mix.stages_ms}
+        return {
+            name: fmean(mix.stages_ms.get(name, 0.0) for mix in found)
+            for name in ORDER
+            if name in names
+        }
+
     @property
     def fewest_requests(self) -> int:
         return min((visit.requests for visit in self.visits), default=0)
 
 
-def reduce(repeat: Repeat, percentiles: Iterable[float]) -> Visited:
-    wanted = [q for q in percentiles if len(repeat.response_ms) >= min_count(q)]
+def reduce(repeat: Repeat, qs: Iterable[float], slo: Objective | None = None) -> Visited:
+    """What is said about a repeat, at those percentiles for which it has enough requests."""
+    wanted = [q for q in qs if len(repeat.response_ms) >= min_count(q)]
     response, service, censored = repeat.response_ms, repeat.service_ms, repeat.censored
+    found = _by_measure(percentiles(response, wanted, censored))
     return Visited(
         variant=repeat.variant,
         level=repeat.level,
@@ -87,12 +107,24 @@ def reduce(repeat: Repeat, percentiles: Iterable[float]) -> Visited:
         window_s=repeat.window_s,
         throughput_rps=repeat.throughput_rps,
         send_lag_p99_ms=repeat.send_lag_p99_ms,
-        percentiles={percentile_key(q): percentile(response, q, censored) for q in wanted},
-        service_percentiles={percentile_key(q): percentile(service, q, censored) for q in wanted},
+        percentiles=found,
+        service_percentiles=_by_measure(percentiles(service, wanted, censored)),
         trend=trend(response, censored, repeat.due_s, repeat.window_s),
+        mixes=mixes(response, repeat.stages_ms, censored, found),
+        over_slo=None if slo is None else _over(repeat, slo.limit_ms),
         facts=repeat.facts,
         triton=repeat.triton,
     )
+
+
+def _by_measure(found: Iterable[Percentile]) -> dict[str, Percentile]:
+    return {percentile_key(each.q): each for each in found}
+
+
+def _over(repeat: Repeat, limit_ms: float) -> int:
+    """Every request that was not answered well within the limit."""
+    within = np.count_nonzero(~repeat.censored & (repeat.response_ms <= limit_ms))
+    return repeat.issued - int(within)
 
 
 def percentile_key(q: float) -> str:

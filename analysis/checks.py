@@ -117,13 +117,15 @@ def too_few(cell: Cell, plan: Plan, run: Mapping[str, Any]) -> Iterator[Finding]
 
 
 def errors(cell: Cell, plan: Plan, run: Mapping[str, Any]) -> Iterator[Finding]:
+    foreign = run.get("imported")
+    where = "look at the tool's own list" if foreign else "read the service's log in the record"
     for visit in cell.visits:
         if visit.error_share > ERROR_SHARE:
             kinds = (f"{n} {name}" for name, n in visit.counts.items() if n and name != "ok")
             yield Finding(
                 visit.error_share,
                 f"{visit.error_share:.1%} of the requests of a repeat failed ({', '.join(kinds)})",
-                "read the service's log in the record; a service that refuses work looks fast",
+                f"{where}; a service that refuses work looks fast",
             )
 
 
@@ -203,7 +205,9 @@ def missing_repeats(cell: Cell, plan: Plan, run: Mapping[str, Any]) -> Iterator[
         yield Finding(
             missing,
             f"{len(cell.visits)} of {plan.repeats} repeats are there",
-            "`windtunnel run --resume RECORD` makes the missing ones",
+            "import as many files of each variant"
+            if run.get("imported")
+            else "`windtunnel run --resume RECORD` makes the missing ones",
         )
 
 

@@ -14,9 +14,11 @@ from math import exp, inf, log, log1p, sqrt
 import numpy as np
 
 # scipy.special, because scipy.stats alone takes a second to import.
-from scipy.special import stdtr, stdtrit
+from scipy.special import nctdtrinc, stdtr, stdtrit
 
 CONFIDENCE = 0.95
+LARGEST = 600.0  # of a logarithm: beyond it a ratio is no number any more
+POWER = 0.80  # of a minimum detectable difference
 MOST_REPEATS = 100  # beyond this, more repeats are no advice
 
 # Reasons of "unresolved"; summary.py knows what would help.
@@ -70,6 +72,21 @@ class Ratio:
         """The half width as a share: intervals exclude 1 half of the time at such a difference."""
         return inf if self.high == inf else sqrt(self.high / self.low) - 1
 
+    @property
+    def detectable(self) -> float:
+        """
+        The true difference, as a share, whose interval excludes 1 in 80 % of such campaigns.
+
+        The mean of n logarithms over its standard error is then noncentral t with n-1 degrees of
+        freedom (Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2, chapter
+        31); the noise is taken to be what these blocks show. 0.25 is a ratio of 1.25 or 1 / 1.25.
+        """
+        n = len(self.blocks)
+        if n < 2:
+            return inf
+        errors = float(nctdtrinc(n - 1, 1 - POWER, t_quantile(n - 1)))
+        return exp(min(LARGEST, errors * self.sd_log / sqrt(n))) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Noise:
@@ -98,6 +115,7 @@ def ratio(pairs: Sequence[tuple[Value, Value]]) -> Ratio | None:
     logs = np.log([v.value / r.value for v, r in pairs])
     point, n = float(np.mean(logs)), len(logs)
     half = t_quantile(n - 1) * float(np.std(logs, ddof=1)) / sqrt(n) if n > 1 else inf
+    half = min(half, LARGEST) if n > 1 else inf
     blocks = tuple(float(value) for value in np.exp(logs))
     return Ratio(exp(point), exp(point - half), exp(point + half), blocks, bound)
 

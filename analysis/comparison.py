@@ -5,10 +5,13 @@ One record compared: what `windtunnel compare` shows in each of its formats.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from analysis import doubts, frames
+from analysis import doubts, objective, reported
+from analysis.cells import Visited
 from analysis.checks import Doubt
+from analysis.frames import Repeat
 from analysis.latency import AnalysisError, min_count
 from analysis.matrix import PERCENTILES, Matrix, Plan, build, check
+from analysis.objective import Objective
 from benchmarks.record import Record
 
 
@@ -17,6 +20,7 @@ class Comparison:
     record: Record
     matrix: Matrix
     doubts: tuple[Doubt, ...]
+    slo: Objective | None
 
     @property
     def plan(self) -> Plan:
@@ -33,8 +37,26 @@ def compare(
     reference: str | None = None,
     margin: float | None = None,
     percentiles: Iterable[float] = PERCENTILES,
+    slo: Objective | None = None,
 ) -> Comparison:
     """Read every completed repeat of a record and compare its variants."""
+    plan = plan_of(record, reference=reference, margin=margin, percentiles=percentiles)
+    if not record.completed():
+        raise AnalysisError(
+            f"{record.path}: no repeat is complete; expected at least one;"
+            f" go on with `windtunnel run --resume {record.path}`"
+        )
+    return of(reported.repeats(record), record, plan, slo)
+
+
+def plan_of(
+    record: Record,
+    *,
+    reference: str | None = None,
+    margin: float | None = None,
+    percentiles: Iterable[float] = PERCENTILES,
+) -> Plan:
+    """What is to be compared: what the record planned, but for what is said otherwise."""
     plan = Plan(
         variants=tuple(record.variants),
         levels=tuple(record.levels),
@@ -47,10 +69,16 @@ def compare(
     check(plan)
     for q in plan.percentiles:
         min_count(q)  # refuses what is no percentile
-    if not record.completed():
-        raise AnalysisError(
-            f"{record.path}: no repeat is complete; expected at least one;"
-            f" go on with `windtunnel run --resume {record.path}`"
-        )
-    matrix = build(frames.repeats(record), plan)
-    return Comparison(record, matrix, doubts.find(matrix, record.run))
+    return plan
+
+
+def of(
+    repeats: Iterable[Repeat | Visited],
+    record: Record,
+    plan: Plan,
+    slo: Objective | None = None,
+) -> Comparison:
+    """The same from repeats that were read before; the SLO is the campaign's if none is given."""
+    promised = slo or (objective.parse(record.slo) if record.slo else None)
+    matrix = build(repeats, plan, promised)
+    return Comparison(record, matrix, doubts.find(matrix, record.run), promised)

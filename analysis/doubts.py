@@ -16,9 +16,21 @@ RunRule = Callable[[Matrix, Mapping[str, Any]], Iterator[tuple[str, str]]]
 
 def no_aa_pair(matrix: Matrix, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if matrix.plan.aa is None or not matrix.aa:
+        twice = "import two sets of files of the same service as two variants"
         yield (
             "no A/A pair: nothing shows how far two copies of the same service differ here",
-            "set aa = true in the campaign",
+            twice if run.get("imported") else "set aa = true in the campaign",
+        )
+
+
+def imported(matrix: Matrix, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What another program measured, and what its files do not say."""
+    if about := run.get("imported"):
+        unknown = about.get("cannot_know") or ["nothing is said of what is missing"]
+        yield (
+            f"imported from {about.get('tool', 'another program')}, whose files do not say all:"
+            f" {'; '.join(map(str, unknown))}",
+            "measure with `windtunnel run` what has to be decided",
         )
 
 
@@ -99,6 +111,7 @@ def _commit(found: Mapping[str, Any]) -> str:
 
 RUN_RULES: tuple[RunRule, ...] = (
     no_aa_pair,
+    imported,
     aa_differs,
     shared_cpus,
     left_out,

@@ -7,20 +7,28 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from analysis import triton
+from analysis import answer, triton
 from analysis.cells import Cell, Visited
 from analysis.compare import Ratio
 from analysis.comparison import Comparison
 from analysis.matrix import Difference
-from analysis.summary import sentences, undecided
+from analysis.stages import MEAN
 from analysis.triton import CellUse
 from analysis.words import load_of
 
 FORMAT = 1
+# Keys of the document, and the titles of their sentences.
+SENTENCES = {
+    "summary": answer.ANSWER,
+    "why": answer.WHY,
+    "capacity": answer.CAPACITY,
+    "undecided": answer.UNDECIDED,
+}
 
 
 def document(comparison: Comparison) -> dict[str, Any]:
     record, matrix, plan = comparison.record, comparison.matrix, comparison.plan
+    said = dict(answer.parts(comparison))
     return {
         key: finite(value)
         for key, value in {
@@ -43,9 +51,10 @@ def document(comparison: Comparison) -> dict[str, Any]:
             "cells": [_cell(cell, plan.measures) for cell in matrix.cells.values()],
             "differences": [_difference(d) for d in matrix.differences],
             "aa_differences": [_difference(d) for d in matrix.aa],
+            "curves": [_difference(d) for d in matrix.curves],
+            "slo": asdict(comparison.slo) if comparison.slo else None,
             "triton": [_triton(found) for found in triton.cells(comparison)],
-            "summary": sentences(comparison),
-            "undecided": list(undecided(comparison)),
+            **{key: said.get(title, []) for key, title in SENTENCES.items()},
         }.items()
     }
 
@@ -76,6 +85,7 @@ def _cell(cell: Cell, measures: tuple[str, ...]) -> dict[str, Any]:
         "variant": cell.variant,
         "level": cell.level,
         "median": {key: asdict(value) if value else None for key, value in values.items()},
+        "stages": {measure: mix for measure in (MEAN, *measures) if (mix := cell.mix(measure))},
         "repeats": [_visit(visit) for visit in cell.visits],
     }
 
@@ -88,6 +98,7 @@ def _visit(visit: Visited) -> dict[str, Any]:
         "window_s": visit.window_s,
         "throughput_rps": visit.throughput_rps,
         "send_lag_p99_ms": visit.send_lag_p99_ms,
+        "over_slo": visit.over_slo,
         "response": {key: asdict(found) for key, found in visit.percentiles.items()},
         "service": {key: asdict(found) for key, found in visit.service_percentiles.items()},
         "first_quarter_change": visit.trend.change if visit.trend else None,
@@ -145,4 +156,5 @@ def _ratio(ratio: Ratio | None) -> dict[str, Any] | None:
         "bound": str(ratio.bound),
         "blocks": list(ratio.blocks),
         "smallest_difference": ratio.smallest_difference,
+        "detectable": ratio.detectable,
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis import batching
@@ -22,6 +23,10 @@ from benchmarks.triton.statistics import STATISTICS
 from loadtests import samples
 
 MS = 1e6  # nanoseconds
+US = 1e3  # microseconds of a millisecond
+STAGE_COLUMNS = {stage: f"stage_{stage}_us" for stage in samples.STAGES}
+OK = samples.OUTCOMES.index("ok")
+GIVEN_UP = [samples.OUTCOMES.index(name) for name in ("timeout", "censored")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class Repeat:
     throughput_rps: float
     send_lag_p99_ms: float
     facts: dict[str, Any]  # cell.json
+    # By stage, one entry a request like response_ms; NaN where the answer did not say.
+    stages_ms: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     triton: dict[str, Use] = field(default_factory=dict)  # by model; none if none was recorded
 
     @property
@@ -53,28 +60,25 @@ class Repeat:
         return failed / self.issued if failed else 0.0
 
 
-def repeats(record: Record) -> Iterator[Repeat]:
-    """Every completed visit of a record, one at a time: only one sample file is in memory."""
-    for visit in record.completed():
-        yield read(record, visit)
-
-
 def read(record: Record, visit: Visit) -> Repeat:
     remedy = f"delete {record.path / visit.folder}, then `windtunnel run --resume {record.path}`"
-    data = samples.read(record.samples(visit), remedy)
+    data = samples.read(record.samples(visit), remedy, STAGE_COLUMNS.values())
     window_s = data.window.duration_s
     if window_s <= 0:
         raise AnalysisError(
             f"{record.samples(visit)}: the measured window is {window_s:g} s long;"
             f" expected more than 0; {remedy}"
         )
-    due, sent, done = (_numbers(data.table, name) for name in ("due_ns", "sent_ns", "done_ns"))
+    times = (samples.integers(data.table[name]) for name in ("due_ns", "sent_ns", "done_ns"))
+    due, sent, done = times
     start, end = data.window.measure_start_ns, data.window.measure_end_ns
-    outcomes = _outcomes(data.table)
+    outcomes = samples.outcomes(data.table)
+    ok = outcomes == OK
     measured = (due >= start) & (due < end)
-    given_up = outcomes["timeout"] | outcomes["censored"]
-    timed = measured & (given_up | outcomes["ok"])
-    completed = outcomes["ok"] & (done >= start) & (done < end)
+    given_up = np.isin(outcomes, GIVEN_UP)
+    (timed,) = np.nonzero(measured & (given_up | ok))
+    completed = ok & (done >= start) & (done < end)
+    counted = np.bincount(outcomes[measured], minlength=len(samples.OUTCOMES))
     return Repeat(
         variant=visit.variant,
         level=visit.level,
@@ -83,13 +87,22 @@ def read(record: Record, visit: Visit) -> Repeat:
         service_ms=(done[timed] - sent[timed]) / MS,
         censored=given_up[timed],
         due_s=(due[timed] - start) / 1e9,
-        counts={name: int(np.count_nonzero(measured & is_it)) for name, is_it in outcomes.items()},
+        counts=dict(zip(samples.OUTCOMES, counted.tolist(), strict=True)),
         window_s=window_s,
         throughput_rps=float(np.count_nonzero(completed)) / window_s,
-        send_lag_p99_ms=_send_lag_p99_ms((sent - due)[measured & outcomes["ok"]]),
+        send_lag_p99_ms=_send_lag_p99_ms((sent - due)[measured & ok]),
         facts=record.facts(visit),
+        stages_ms=dict(_stages(data.table, timed)),
         triton=_triton(record, visit, data.window),
     )
+
+
+def _stages(table: pa.Table, timed: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Those stages of which at least one request says how long they took."""
+    for stage, name in STAGE_COLUMNS.items():
+        column = table[name]
+        if column.null_count < len(column):
+            yield stage, samples.floats(column)[timed] / US
 
 
 def _triton(record: Record, visit: Visit, window: samples.Window) -> dict[str, Use]:
@@ -103,19 +116,6 @@ def _triton(record: Record, visit: Visit, window: samples.Window) -> dict[str, U
     zero = window.start_unix_ns
     start_ns, end_ns = zero + window.measure_start_ns, zero + window.measure_end_ns
     return batching.uses(found, start_ns, end_ns, batching.ensembles(record.run, visit.variant))
-
-
-def _outcomes(table: Any) -> dict[str, NDArray[np.bool_]]:
-    """For each outcome, which rows have it; by number, as a million texts are slow to compare."""
-    encoded = samples.outcome(table).dictionary_encode()
-    numbers, names = encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
-    number_of = {name: number for number, name in enumerate(names)}
-    return {name: numbers == number_of.get(name, -1) for name in samples.OUTCOMES}
-
-
-def _numbers(table: Any, name: str) -> NDArray[np.int64]:
-    values: NDArray[np.int64] = table.column(name).to_numpy()
-    return values
 
 
 def _send_lag_p99_ms(lag_ns: NDArray[np.int64]) -> float:

@@ -12,8 +12,9 @@ from enum import StrEnum
 
 from analysis.cells import THROUGHPUT, Cell, percentile_key
 from analysis.checks import errors
-from analysis.compare import TOO_FEW_REPEATS, Bound, Ratio, Value, ratio
+from analysis.compare import TOO_FEW_REPEATS, Bound
 from analysis.comparison import Comparison
+from analysis.interval import Side, over_repeats, side
 from analysis.latency import AnalysisError
 from analysis.policy import Policy, Rule
 from analysis.words import (
@@ -34,6 +35,11 @@ class Outcome(StrEnum):
     CANNOT_TELL = "CANNOT TELL"
 
 
+OUTCOMES = {
+    Side.WITHIN: Outcome.PASS,
+    Side.BEYOND: Outcome.FAIL,
+    Side.STRADDLES: Outcome.CANNOT_TELL,
+}
 EXIT_STATUS = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.CANNOT_TELL: 2}
 
 
@@ -148,26 +154,15 @@ def _ratio(
         why = found.reason if fewest is None else f"{found.reason}, one has {fewest}"
         return Check(Outcome.CANNOT_TELL, what, why)
     why = f"{ratio_point(found.ratio)} {ratio_interval(found.ratio)}"
-    return Check(_side(found.ratio, least, most), what, why)
+    return Check(OUTCOMES[side(found.ratio, least, most)], what, why)
 
 
 def _left_out(comparison: Comparison, cell: Cell) -> str:
     return "it was left out of the run" if cell.variant in comparison.record.left_out else ""
 
 
-def _side(found: Ratio, least: float, most: float) -> Outcome:
-    """On which side of the limits the interval lies, as far as it is known."""
-    low_known = found.bound is not Bound.AT_MOST
-    high_known = found.bound is not Bound.AT_LEAST
-    if (low_known and found.low > most) or (high_known and found.high < least):
-        return Outcome.FAIL
-    kept_above = least == 0.0 or (low_known and found.low >= least)
-    kept_below = most == float("inf") or (high_known and found.high <= most)
-    return Outcome.PASS if kept_above and kept_below else Outcome.CANNOT_TELL
-
-
 def _latency(comparison: Comparison, cell: Cell, measure: str, place: str, most_ms: float) -> Check:
-    """The interval over repeats, of the geometric mean: the ratio to the limit itself."""
+    """The interval over repeats, of the geometric mean, in units of the limit itself."""
     what = f"{measure_name(measure)} of {place} at most {duration(most_ms)}"
     values = [visit.value(measure) for visit in cell.visits]
     known = [value for value in values if value is not None]
@@ -176,12 +171,12 @@ def _latency(comparison: Comparison, cell: Cell, measure: str, place: str, most_
         return Check(Outcome.CANNOT_TELL, what, why)
     if len(known) < 2:
         return Check(Outcome.CANNOT_TELL, what, _left_out(comparison, cell) or TOO_FEW_REPEATS)
-    found = ratio([(value, Value(most_ms)) for value in known])
+    found = over_repeats(known, most_ms)
     assert found is not None
     low, high = duration(found.low * most_ms), duration(found.high * most_ms)
     sign = "> " if found.bound is Bound.AT_LEAST else ""
     why = f"{sign}{duration(found.point * most_ms)} [{low}, {high}]"
-    return Check(_side(found, 0.0, 1.0), what, why)
+    return Check(OUTCOMES[side(found, most=1.0)], what, why)
 
 
 def _errors(cell: Cell, place: str, most: float) -> Check:

@@ -4,15 +4,17 @@ A comparison for a README or a pull request: doubts, the answer, one table, and 
 
 from collections.abc import Iterator, Sequence
 
-from analysis import triton
+from analysis import answer, triton
 from analysis.cells import Cell
 from analysis.comparison import Comparison
 from analysis.matrix import Difference
-from analysis.summary import headline, sentences, undecided
+from analysis.summary import headline
 from analysis.terminal import doubt_line, legend, role, setting, shown
 from analysis.words import (
     MISSING,
+    detectable,
     floor_text,
+    level_name,
     machine,
     measure_header,
     measure_name,
@@ -30,11 +32,10 @@ def text(comparison: Comparison) -> str:
         f"### {escape(record.question or record.name)}",
         f"{escape(setting(comparison))}.  \n{escape(machine(record.run.get('machine') or {}))}",
         *_doubts(comparison),
-        "\n".join(f"- {escape(line)}" for line in sentences(comparison)),
+        *_answer(comparison),
         _overview(comparison),
         escape(legend(comparison)),
         *_triton(comparison),
-        *_undecided(comparison),
         _details(comparison),
         f"Record: `{plain(record.path).replace('`', '')}`",
     ]
@@ -56,6 +57,12 @@ def _doubts(comparison: Comparison) -> Iterator[str]:
             f"{number}. {escape(doubt_line(doubt, comparison))}; *{escape(doubt.next_step)}*"
             for number, doubt in enumerate(comparison.doubts, 1)
         )
+
+
+def _answer(comparison: Comparison) -> Iterator[str]:
+    for title, lines in answer.parts(comparison):
+        yield f"**{title}**"
+        yield "\n".join(f"- {escape(line)}" for line in lines)
 
 
 def _overview(comparison: Comparison) -> str:
@@ -109,31 +116,30 @@ def _triton(comparison: Comparison) -> Iterator[str]:
         yield triton.LEGEND
 
 
-def _undecided(comparison: Comparison) -> Iterator[str]:
-    lines = [f"- {escape(line)}" for line in undecided(comparison)]
-    if lines:
-        yield "**Not decided**"
-        yield "\n".join(lines)
-
-
 def _details(comparison: Comparison) -> str:
     rows = [
         [
-            level_title(level),
+            level_name(d.level),
             escape(d.variant),
             measure_name(d.measure),
             _ratio(d),
             floor_text(d.floor),
+            detectable(d.ratio),
             str(d.verdict),
         ]
-        for level in comparison.plan.levels
-        for d in shown(comparison, level)
+        for d in (*_every(comparison), *comparison.matrix.curves)
+        if d.ratio is not None
     ]
     if not rows:
         return ""
-    head = ["load", "variant", "", "ratio", "noise floor", "verdict"]
-    table = _table(head, "lllrrl", rows)
+    head = ["load", "variant", "", "ratio", "noise floor", "detectable", "verdict"]
+    table = _table(head, "lllrrrl", rows)
     return f"<details><summary>All differences</summary>\n\n{table}\n\n</details>"
+
+
+def _every(comparison: Comparison) -> Iterator[Difference]:
+    for level in comparison.plan.levels:
+        yield from shown(comparison, level)
 
 
 def _table(head: Sequence[str], aligned: str, rows: Sequence[Sequence[str]]) -> str:

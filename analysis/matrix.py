@@ -7,6 +7,7 @@ The terminal, Markdown, JSON and the gate all show a `Matrix`; none of them comp
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import geometric_mean
 
 from analysis.cells import THROUGHPUT, Cell, Visited, percentile_key, reduce
 from analysis.compare import (
@@ -25,6 +26,9 @@ from analysis.compare import (
 )
 from analysis.frames import Repeat
 from analysis.latency import AnalysisError, min_count
+from analysis.objective import Objective
+from analysis.stages import Explanation, Mix, explain
+from analysis.words import ALL_LEVELS
 
 PERCENTILES = (50.0, 95.0, 99.0)
 NOT_MEASURED = "was not measured"
@@ -79,6 +83,7 @@ class Matrix:
     cells: dict[tuple[str, str], Cell]  # by variant and level; a cell never visited is not there
     differences: tuple[Difference, ...]
     aa: tuple[Difference, ...]  # the reference's copy against it: should show nothing
+    curves: tuple[Difference, ...]  # over all levels together, of which there are at least two
 
     def level(self, level: str) -> list[Cell]:
         """The cells that are there, each copy next to what it copies."""
@@ -86,6 +91,34 @@ class Matrix:
         first = [name for name in (plan.original, plan.aa) if name in plan.variants]
         names = dict.fromkeys([*first, *plan.variants])
         return [self.cells[name, level] for name in names if (name, level) in self.cells]
+
+    def explain(self, variant: str, level: str, measure: str) -> Explanation | None:
+        """Where the reference's time and the variant's differ; None without their stages."""
+        ours, theirs = self._mixes(variant, level), self._mixes(self.plan.reference, level)
+        return explain(
+            [
+                (theirs[b][measure], ours[b][measure])
+                for b in sorted(ours.keys() & theirs.keys())
+                if measure in theirs[b] and measure in ours[b]
+            ]
+        )
+
+    def tail(
+        self, variant: str, level: str, middle: str = "p50", slow: str = "p99"
+    ) -> Explanation | None:
+        """Where the slow requests of a variant spend more than its middle ones."""
+        found = self._mixes(variant, level)
+        return explain(
+            [
+                (mix[middle], mix[slow])
+                for _, mix in sorted(found.items())
+                if {middle, slow} <= mix.keys()
+            ]
+        )
+
+    def _mixes(self, variant: str, level: str) -> dict[int, dict[str, Mix]]:
+        cell = self.cells.get((variant, level))
+        return {visit.repeat: visit.mixes for visit in cell.visits} if cell else {}
 
     def too_few(self, d: Difference) -> int | None:
         """The fewest requests of a repeat on either side, if the percentile needs more."""
@@ -96,14 +129,19 @@ class Matrix:
         return min(counts) if min(counts) < min_count(float(d.measure.removeprefix("p"))) else None
 
 
-def build(repeats: Iterable[Repeat], plan: Plan) -> Matrix:
-    """Cells, ratios and verdicts of the repeats that are there, whatever is missing."""
+def build(repeats: Iterable[Repeat | Visited], plan: Plan, slo: Objective | None = None) -> Matrix:
+    """
+    Cells, ratios and verdicts of the repeats that are there, whatever is missing.
+
+    A `Visited` is a repeat that somebody else reduced; what it has is taken as it is.
+    """
     check(plan)
     # P50 is always needed: the send lag is judged against it.
-    wanted = sorted({50.0, *plan.percentiles})
+    wanted = sorted({50.0, *plan.percentiles, *([slo.q] if slo else [])})
     grouped: dict[tuple[str, str], list[Visited]] = defaultdict(list)
     for repeat in repeats:
-        grouped[repeat.variant, repeat.level].append(reduce(repeat, wanted))
+        visit = repeat if isinstance(repeat, Visited) else reduce(repeat, wanted, slo)
+        grouped[visit.variant, visit.level].append(visit)
     cells = {
         (variant, level): Cell(variant, level, tuple(sorted(visits, key=lambda v: v.repeat)))
         for (variant, level), visits in grouped.items()
@@ -114,6 +152,7 @@ def build(repeats: Iterable[Repeat], plan: Plan) -> Matrix:
         cells,
         differences=_differences(cells, plan, plan.judged),
         aa=_differences(cells, replace(plan, reference=plan.original), copies),
+        curves=_curves(cells, plan),
     )
 
 
@@ -128,14 +167,20 @@ def check(plan: Plan) -> None:
 def _differences(
     cells: Mapping[tuple[str, str], Cell], plan: Plan, variants: Iterable[str]
 ) -> tuple[Difference, ...]:
-    """All of them, so that the p-values are adjusted for as many as are read together."""
     names = tuple(variants)
-    found = [
-        _difference(cells, plan, variant, level, measure)
-        for level in plan.levels
-        for variant in names
-        for measure in plan.measures
-    ]
+    return _adjusted(
+        [
+            _difference(cells, plan, variant, level, measure)
+            for level in plan.levels
+            for variant in names
+            for measure in plan.measures
+        ],
+        plan,
+    )
+
+
+def _adjusted(found: list[Difference], plan: Plan) -> tuple[Difference, ...]:
+    """All of them, so that the p-values are adjusted for as many as are read together."""
     possible = [d for d in found if d.ratio is not None and len(d.ratio.blocks) > 1]
     adjusted = dict(zip(map(id, possible), holm([d.p for d in possible]), strict=True))
     return tuple(_judged(d, plan, adjusted.get(id(d), 1.0)) for d in found)
@@ -149,20 +194,57 @@ def _difference(
         for name in plan.variants
         if (name, level) in cells
     }
+    found = _between(series, plan, variant, level, measure)
+    if found.ratio is not None:
+        return found
+    sides = [(name, cells.get((name, level))) for name in (variant, plan.reference)]
+    blocks = series.get(variant, {}).keys() & series.get(plan.reference, {}).keys()
+    return replace(found, reason=_lacking(sides, measure, sorted(blocks)))
+
+
+def _between(
+    series: Mapping[str, Mapping[int, Value]], plan: Plan, variant: str, level: str, measure: str
+) -> Difference:
+    """One variant against the reference, from the values of each variant by block."""
     ours, theirs = series.get(variant, {}), series.get(plan.reference, {})
-    blocks = sorted(ours.keys() & theirs.keys())
-    between = ratio([(ours[b], theirs[b]) for b in blocks])
-    if between is None:
-        p, reason = (
-            1.0,
-            _lacking(
-                [(n, cells.get((n, level))) for n in (variant, plan.reference)], measure, blocks
-            ),
-        )
-    else:
-        p, reason = p_value(between, _noise(series, variant, plan)), ""
+    between = ratio([(ours[b], theirs[b]) for b in sorted(ours.keys() & theirs.keys())])
+    p = 1.0 if between is None else p_value(between, _noise(series, variant, plan))
     floor, verdict = _floor(series, plan), Verdict.UNRESOLVED
-    return Difference(variant, level, measure, between, floor, p, 1.0, verdict, reason, None)
+    return Difference(variant, level, measure, between, floor, p, 1.0, verdict, "", None)
+
+
+def _curves(cells: Mapping[tuple[str, str], Cell], plan: Plan) -> tuple[Difference, ...]:
+    """
+    The verdict over the whole curve: in each block the geometric mean over the levels.
+
+    Each level counts alike, whatever its latency; only levels at which both were measured count.
+    """
+    if len(plan.levels) < 2:
+        return ()
+    found = []
+    for variant in plan.judged:
+        for measure in plan.measures:
+            by_level = {
+                level: {n: _by_block(cells.get((n, level)), measure) for n in plan.variants}
+                for level in plan.levels
+            }
+            shared = [s for s in by_level.values() if s[variant] and s[plan.reference]]
+            curve = {name: _mean_over([s[name] for s in shared]) for name in plan.variants}
+            if len(shared) > 1:
+                found.append(_between(curve, plan, variant, ALL_LEVELS, measure))
+    return _adjusted(found, plan)
+
+
+def _mean_over(levels: Sequence[Mapping[int, Value]]) -> dict[int, Value]:
+    """The geometric mean over the levels of each block that has all of them."""
+    blocks = set.intersection(*(set(values) for values in levels)) if levels else set()
+    return {
+        block: Value(
+            geometric_mean([values[block].value for values in levels]),
+            any(values[block].at_least for values in levels),
+        )
+        for block in blocks
+    }
 
 
 def _lacking(sides: Iterable[tuple[str, Cell | None]], measure: str, blocks: Sequence[int]) -> str:

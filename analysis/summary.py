@@ -146,12 +146,14 @@ def _more_repeats(found: Sequence[Difference], margin: float) -> str:
     ratios = [d.ratio for d in found if d.ratio is not None]
     if any(ratio.bound is not Bound.EXACT for ratio in ratios):
         return WAIT_LONGER
+    seen = max(ratio.detectable for ratio in ratios)
+    told = f"; {percent(seen)} would show in 8 of 10 such campaigns" if seen < 10 else ""
     effect = " or ".join(sorted({narrows_to(ratio, margin) for ratio in ratios}, reverse=True))
     needed = [d.repeats_needed for d in found]
     if None in needed:
         return (
             f"it would take more than 100 repeats to {effect}; quieten the machine or accept a"
-            " wider margin"
+            f" wider margin{told}"
         )
     most = max(n for n in needed if n is not None)
-    return f"about {most} repeats would {effect}, if the noise stays as it is"
+    return f"about {most} repeats would {effect}, if the noise stays as it is{told}"

@@ -5,7 +5,7 @@ Colour only repeats what a word already says. Names come from records that other
 they are printed as text and never as markup.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -13,13 +13,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from analysis import triton
+from analysis import answer, triton
 from analysis.checks import Doubt
 from analysis.compare import Verdict
 from analysis.comparison import Comparison
 from analysis.matrix import Difference
 from analysis.picture import picture, reach_of, scale
-from analysis.summary import sentences, undecided
 from analysis.words import (
     cells_phrase,
     floor_text,
@@ -60,6 +59,8 @@ def _show(comparison: Comparison, console: Console) -> None:
     for level in comparison.plan.levels:
         if comparison.matrix.level(level):
             console.print(_level(comparison, level, console.width))
+    if comparison.matrix.curves:
+        console.print(_curves(comparison, console.width))
     if rows := triton.rows(comparison):
         console.print(_triton(rows, triton.engines(comparison)))
     console.print(_answer(comparison))
@@ -150,6 +151,13 @@ def _level(comparison: Comparison, level: str, width: int) -> RenderableType:
     return Group(*parts, Text())
 
 
+def _curves(comparison: Comparison, width: int) -> RenderableType:
+    title = Text("over all levels", style="bold")
+    title.append("   the geometric mean of the levels, block by block", style="dim")
+    table = _differences(comparison.matrix.curves, comparison, wide=width >= WIDE)
+    return Group(title, table, Text())
+
+
 def _values(comparison: Comparison, level: str) -> Table:
     """The median over repeats of each measure."""
     plan = comparison.plan
@@ -201,7 +209,7 @@ def shown(comparison: Comparison, level: str) -> Iterator[Difference]:
             yield difference
 
 
-def _differences(differences: list[Difference], comparison: Comparison, *, wide: bool) -> Table:
+def _differences(differences: Sequence[Difference], comparison: Comparison, *, wide: bool) -> Table:
     reach = reach_of(comparison.matrix.differences)
     table = _table()
     table.add_column(f"against {plain(comparison.plan.reference)}", overflow="fold", min_width=17)
@@ -213,7 +221,8 @@ def _differences(differences: list[Difference], comparison: Comparison, *, wide:
         table.add_column(scale(reach), no_wrap=True)
     previous = ""
     for d in differences:
-        assert d.ratio is not None
+        if d.ratio is None:
+            continue
         name = "" if d.variant == previous else plain(d.variant)
         previous = d.variant
         table.add_row(
@@ -230,13 +239,9 @@ def _differences(differences: list[Difference], comparison: Comparison, *, wide:
 
 def _answer(comparison: Comparison) -> RenderableType:
     parts: list[RenderableType] = []
-    for title, lines in (
-        ("Answer", sentences(comparison)),
-        ("Not decided", list(undecided(comparison))),
-    ):
-        if lines:
-            grid = Table.grid(padding=(0, 1))
-            for line in lines:
-                grid.add_row("-", Text(plain(line)))
-            parts += [Text(title, style="bold"), Padding(grid, (0, 0, 1, 1))]
+    for title, lines in answer.parts(comparison):
+        grid = Table.grid(padding=(0, 1))
+        for line in lines:
+            grid.add_row("-", Text(plain(line)))
+        parts += [Text(title, style="bold"), Padding(grid, (0, 0, 1, 1))]
     return Group(*parts)

@@ -11,6 +11,7 @@ from analysis.compare import Bound, Ratio, Value
 from benchmarks.record import level_title
 
 MISSING = "-"
+ALL_LEVELS = "all"  # the level of a difference over the whole curve
 
 
 def plain(text: object) -> str:
@@ -67,6 +68,16 @@ def _ratio_number(value: float, ratio: Ratio) -> str:
 
 def floor_text(share: float | None) -> str:
     return MISSING if share is None else f"±{percent(share)}"
+
+
+def detectable(ratio: Ratio) -> str:
+    """The smallest difference that 8 of 10 such campaigns would have shown."""
+    return MISSING if ratio.detectable == inf else percent(ratio.detectable)
+
+
+def level_name(level: str) -> str:
+    """A level's title; of a difference over the whole curve, that."""
+    return "over all levels" if level == ALL_LEVELS else level_title(level)
 
 
 def measure_name(measure: str) -> str:

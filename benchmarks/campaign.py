@@ -86,6 +86,7 @@ class Campaign:
     reference: str = ""
     aa: bool = True
     margin: float = 0.05
+    slo: str = ""
     restart: str = "block"
     seed: int | None = None
     prometheus: Prometheus | None = None
@@ -167,7 +168,7 @@ class Campaign:
         variants = {name: variant.as_dict() for name, variant in self.variants.items()}
         lists = {"clients": list(self.clients), "rates": list(self.rates)}
         watched = dataclasses.asdict(self.prometheus) if self.prometheus else None
-        tables = {"variants": variants, "prometheus": watched}
+        tables = {"variants": variants, "prometheus": watched, "slo": self.slo or None}
         return {**plain, **tables, **lists, "aa": self.copy_name}
 
 
@@ -353,6 +354,7 @@ _KINDS: dict[str, Any] = {
     "reference": fields.text,
     "aa": fields.boolean,
     "margin": fields.Number(float, 0.001, 1),
+    "slo": fields.slo,
     "restart": fields.Choice(*RESTARTS),
     "seed": fields.Number(int, 0, 2**53),
     "prometheus": _prometheus,

@@ -10,6 +10,8 @@ import reprlib
 from collections.abc import Callable
 from typing import Any
 
+from loadtests.samples import OUTCOMES
+
 STATUSES = ("running", "interrupted", "complete")
 
 Check = Callable[[Any], bool]
@@ -49,6 +51,16 @@ def cell_problem(cell: dict[str, Any]) -> str | None:
     for key, table in (("generator.instrument", numbers), ("machine", cell["machine"])):
         if not _table_of(lambda value: value is None or _is_number(value))(table):
             return _said(key, table, "a table of numbers")
+    return None if cell.get("reported") is None else _reported_problem(cell["reported"])
+
+
+def _reported_problem(reported: Any) -> str | None:
+    """The same of what another program reported in the place of samples."""
+    if not isinstance(reported, dict):
+        return _said("reported", reported, "a table")
+    for key, (check, expected) in _REPORTED.items():
+        if not check(reported.get(key)):
+            return _said(f"reported.{key}", reported.get(key), expected)
     return None
 
 
@@ -88,6 +100,23 @@ def _is_variant(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("settings", {}), dict)
 
 
+def _are_percentiles(value: Any) -> bool:
+    try:
+        return _table_of(_is_rate)(value) and all(0 < float(q) < 100 for q in value)
+    except ValueError:
+        return False
+
+
+def _are_counts(value: Any) -> bool:
+    """One whole number for each outcome of a request."""
+    return _table_of(lambda n: type(n) is int and n >= 0)(value) and set(value) == set(OUTCOMES)
+
+
+def _is_machine(value: Any) -> bool:
+    numbers = (value.get(key) for key in ("cores", "memory_bytes")) if _is_table(value) else (-1,)
+    return all(number is None or _is_number(number) for number in numbers)
+
+
 def _is_visit(value: Any) -> bool:
     if not isinstance(value, list) or len(value) != 3:
         return False
@@ -100,6 +129,12 @@ _NUMBER = (_is_number, "a number")
 _COUNT = (_is_count, "a whole number")
 
 _Rules = dict[str, tuple[Check, str]]
+_REPORTED: _Rules = {
+    "percentiles_ms": (_are_percentiles, "milliseconds by percentile"),
+    "counts": (_are_counts, "whole numbers of " + ", ".join(OUTCOMES)),
+    "throughput_rps": _NUMBER,
+    "window_s": (_is_rate, "more than 0"),
+}
 _RUN: _Rules = {
     "run": _TEXT,
     "status": (lambda value: value in STATUSES, "one of " + ", ".join(STATUSES)),
@@ -109,11 +144,12 @@ _RUN_OPTIONAL: _Rules = {
     "started": _TEXT,
     "finished": _TEXT,
     "checkout": _TEXT,
-    "machine": _TABLE,
+    "machine": (_is_machine, "a table whose cores and memory_bytes are numbers"),
     "versions": _TABLE,
     "commit": _TABLE,
     "pinning": _TABLE,
     "services": _TABLE,
+    "imported": _TABLE,
     "left_out": (_table_of(_is_text), "a table of texts"),
     "resumed": (_list_of(_is_table), "a list of tables"),
 }
@@ -128,8 +164,10 @@ _CAMPAIGN: _Rules = {
     "repeats": _COUNT,
 }
 _CAMPAIGN_OPTIONAL: _Rules = {
-    **dict.fromkeys(("question", "reference", "aa", "model", "track", "body", "images"), _TEXT),
-    "generator": _TEXT,
+    **dict.fromkeys(
+        ("question", "reference", "aa", "model", "track", "body", "images", "generator", "slo"),
+        _TEXT,
+    ),
     **dict.fromkeys(
         ("duration_s", "warmup_s", "timeout_s", "trace_ratio", "margin", "seed"), _NUMBER
     ),

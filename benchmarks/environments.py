@@ -47,8 +47,9 @@ def effective_settings(variant: Variant, checkout: Path) -> dict[str, Any]:
     except ValueError:
         settings = None
     if not isinstance(settings, dict):
-        # A refusal is one line; a traceback explains itself at its end.
-        reason = (text.strip().splitlines() or ["it said nothing"])[-1]
+        # A refusal is one line; a traceback explains itself at its end, in an old version in a box.
+        lines = [line.strip("│╭╰╮╯─ ") for line in text.splitlines()]
+        reason = next(filter(None, reversed(lines)), "it said nothing")
         raise RunError(f"variant {variant.name!r}: the service refuses its settings: {reason}")
     return settings
 

@@ -10,6 +10,11 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
+# What analysis/objective.py reads; a campaign that runs for an hour is not to be refused after it.
+_SLO = re.compile(
+    r"p(?!0+(\.0*)?=)[0-9]{1,2}(\.[0-9]+)?=(?!0+(\.0*)?m?s)[0-9]+(\.[0-9]+)?m?s"
+    r"(,errors=[0-9]{1,2}(\.[0-9]+)?%)?"
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -40,6 +45,13 @@ def question(where: str, value: Any) -> str:
     """Any text; a campaign without a question has an empty one."""
     if not isinstance(value, str):
         raise wrong(where, value, "a text")
+    return value
+
+
+def slo(where: str, value: Any) -> str:
+    """A percentile and its limit, and the share of errors that is let pass."""
+    if not isinstance(value, str) or not _SLO.fullmatch(value):
+        raise wrong(where, value, "an objective such as p99=250ms or p95=1.5s,errors=0.1%")
     return value
 
 

@@ -16,8 +16,9 @@ with a dot is being written and is never read.
 
 Format history (`format` in run.json and cell.json):
     1   the first form. Later a repeat may hold metrics.parquet, cell.json `service.by_process`,
-        `metrics`, `slowest` and `prometheus`, and the campaign `trace_ratio` and `prometheus`:
-        additions, which a reader that does not know them is not misled by.
+        `metrics`, `slowest` and `prometheus`, the campaign `trace_ratio`, `prometheus` and `slo`,
+        and run.json `imported` (benchmarks/imports), with cells whose cell.json has `reported` in
+        the place of samples: additions, which a reader that does not know them is not misled by.
 """
 
 import json
@@ -159,6 +160,11 @@ class Record:
         return float(self.campaign.get("margin", 0.05))
 
     @property
+    def slo(self) -> str | None:
+        """What the service promises, as the campaign says it: `p99=250ms`."""
+        return self.campaign.get("slo") or None
+
+    @property
     def status(self) -> str:
         """Either running (or killed), interrupted or complete."""
         return str(self.run["status"])
@@ -194,9 +200,14 @@ class Record:
             raise RecordError(f"{shown(path)}: {problem}; {remedy}")
         return cell
 
+    def has_samples(self, visit: Visit) -> bool:
+        """Whether a visit has its requests, or only what another program reported of them."""
+        return (self.path / visit.folder / SAMPLES).is_file()
+
     def _has(self, visit: Visit) -> bool:
-        folder = self.path / visit.folder
-        return (folder / CELL).is_file() and (folder / SAMPLES).is_file()
+        if not (self.path / visit.folder / CELL).is_file():
+            return False
+        return self.has_samples(visit) or "reported" in self.facts(visit)
 
     def _file(self, visit: Visit, name: str) -> Path:
         path = self.path / visit.folder / name
@@ -251,7 +262,7 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
         raise RecordError(f"{where}: empty; expected JSON; {remedy}")
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise RecordError(
             f"{where}: damaged or cut short ({error}); expected JSON; {remedy}"
         ) from error

@@ -56,6 +56,7 @@ class Shape:
     achieved_share: float = 1.0
     reasons: tuple[str, ...] | None = None  # what the generator had against itself; None: old
     repeats: int | None = None  # fewer than planned
+    stages: Mapping[str, float] = field(default_factory=dict)  # ms of each request in a stage
     triton: Mapping[str, TritonModel] = field(default_factory=dict)  # by name; none: no file
 
 
@@ -198,6 +199,7 @@ def _table(shape: Shape, level: str, rng: np.random.Generator) -> pa.Table:
         "image": np.full(n, "street.jpg"),
         "client": np.arange(n) % 8,
         "phase": np.full(n, "measure"),
+        **{f"stage_{name}_us": np.full(n, round(ms * 1000)) for name, ms in shape.stages.items()},
     }
     arrays = [
         pa.array(columns[f.name]).cast(f.type) if f.name in columns else pa.nulls(n, f.type)

@@ -48,6 +48,7 @@ def aa_copy_slower() -> Campaign:
 
 PROVOKED: dict[str, Campaign] = {
     "no_aa_pair": campaign({"baseline": QUIET, "optimized": QUIET}, aa=None),
+    "imported": in_run(imported={"tool": "k6", "cannot_know": ["when each request was due"]}),
     "aa_differs": aa_copy_slower(),
     "shared_cpus": in_run(pinning={"service": None, "generator": None, "reason": "2 CPUs"}),
     "left_out": in_run(left_out={"seed": "pillow-simd needs AVX2"}),
@@ -68,6 +69,7 @@ PROVOKED: dict[str, Campaign] = {
 # Just inside each limit: what must not be doubted.
 NEARLY: dict[str, Campaign] = {
     "no_aa_pair": GOOD,
+    "imported": in_run(imported=None),
     "aa_differs": GOOD,
     "shared_cpus": in_run(pinning={"service": [0], "generator": [1], "reason": ""}),
     "left_out": in_run(left_out={}),
@@ -104,6 +106,14 @@ def good() -> Comparison:
 
 def find(comparison: Comparison, kind: str) -> list[Doubt]:
     return [doubt for doubt in comparison.doubts if doubt.kind == kind]
+
+
+def test_what_to_do_about_an_imported_run_is_not_what_helps_one_of_ours() -> None:
+    plan = replace(one(errors=9, repeats=2), run={"imported": {"tool": "k6"}})
+    steps = {doubt.kind: doubt.next_step for doubt in compared(plan).doubts}
+    assert "tool's own list" in steps["errors"]
+    assert "import as many files" in steps["missing_repeats"]
+    assert "windtunnel run" in steps["imported"]
 
 
 def test_every_kind_has_both_tests() -> None:
@@ -212,7 +222,7 @@ def test_few_answers_alone_are_no_disagreement_of_throughput() -> None:
         visits = [throughput_of(count * factor) for count in (60, 80)]
         cell = Cell("a", "c0001", tuple(visits))
         plan = Plan(("a",), ("c0001",), "a", None, 0.05, 2)
-        doubts = cell_doubts(Matrix(plan, {("a", "c0001"): cell}, (), ()), {})
+        doubts = cell_doubts(Matrix(plan, {("a", "c0001"): cell}, (), (), ()), {})
         assert [d.kind for d in doubts if d.kind == "repeats_disagree"] == kinds
 
 

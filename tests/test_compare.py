@@ -73,6 +73,25 @@ def test_one_block_has_a_ratio_but_no_interval() -> None:
     assert judge(found, None, 0.05, 0.0)[0] is Verdict.UNRESOLVED
 
 
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_the_detectable_difference_is_seen_in_8_of_10_campaigns(n: int) -> None:
+    rng = np.random.default_rng(3)
+    # Blocks that show exactly the noise that there is.
+    logs = rng.normal(0, 1, n)
+    logs *= 0.05 / np.std(logs, ddof=1)
+    told = log(1 + of(list(np.exp(logs)), [1.0] * n).detectable)
+    campaigns = rng.normal(told, 0.05, (2000, n))
+    seen = [of(list(np.exp(row)), [1.0] * n).low > 1 for row in campaigns]
+    assert 0.77 < float(np.mean(seen)) < 0.83
+    assert of([1.0], [2.0]).detectable == inf
+
+
+def test_ratios_beyond_all_measure_stay_numbers() -> None:
+    found = of([1e-90, 1e90], [1e90, 1e-90])
+    assert 0 < found.low <= found.high < inf
+    assert found.detectable < inf
+
+
 def test_the_noise_floor_takes_the_true_mean_to_be_0() -> None:
     copy, original = [21.0, 19.0, 20.5], [20.0, 20.0, 20.0]
     rms = sqrt(sum(log(c / o) ** 2 for c, o in zip(copy, original, strict=True)) / 3)
