@@ -13,7 +13,8 @@ from typing import Any
 
 from analysis.cells import THROUGHPUT, Cell, Visited
 from analysis.latency import min_count
-from analysis.matrix import Matrix, Plan
+from analysis.matrix import Matrix
+from analysis.plan import Plan
 
 LATE_MS, LATE_SHARE = 1.0, 0.05
 ACHIEVED_SHARE = 0.99

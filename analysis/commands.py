@@ -19,7 +19,8 @@ from rich.text import Text
 from analysis import export, gate, markdown, policy, terminal
 from analysis.comparison import Comparison, compare
 from analysis.latency import AnalysisError
-from analysis.matrix import PERCENTILES
+from analysis.objective import EXAMPLE, parse
+from analysis.plan import PERCENTILES
 from analysis.words import plain
 from benchmarks.record import RESULTS, RecordError, load, shown
 from loadtests.samples import SamplesError
@@ -67,6 +68,12 @@ def compare_command(
         list[float] | None,
         typer.Option(metavar="Q", help="May be repeated (default: 50, 95, 99)."),
     ] = None,
+    slo: Annotated[
+        str | None,
+        typer.Option(
+            "--slo", metavar="SLO", help=f"What has to hold: {EXAMPLE} (default: the campaign's)."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write to this file (default: the terminal)."),
@@ -78,13 +85,14 @@ def compare_command(
         reference=reference,
         margin=None if margin is None else parse_margin(margin),
         percentiles=percentile or PERCENTILES,
+        slo=None if slo is None else parse(slo),
     )
     if output is None and output_format is Format.table:
         terminal.show(comparison, Console())
     elif output is None:
         sys.stdout.write(render(comparison, output_format))
     else:
-        _write(output, render(comparison, output_format))
+        write(output, render(comparison, output_format))
 
 
 def parse_margin(text: str) -> float:
@@ -108,7 +116,8 @@ def render(comparison: Comparison, output_format: Format) -> str:
     return page.getvalue()
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Write a file that was asked for; AnalysisError where that cannot be."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

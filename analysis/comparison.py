@@ -10,8 +10,9 @@ from analysis.cells import Visited
 from analysis.checks import Doubt
 from analysis.frames import Repeat
 from analysis.latency import AnalysisError, min_count
-from analysis.matrix import PERCENTILES, Matrix, Plan, build, check
+from analysis.matrix import Matrix, build
 from analysis.objective import Objective
+from analysis.plan import PERCENTILES, Plan, check
 from benchmarks.record import Record
 
 

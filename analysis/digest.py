@@ -13,8 +13,8 @@ from typing import Any
 from analysis import cache
 from analysis.cells import Visited, reduce
 from analysis.latency import Percentile
-from analysis.matrix import PERCENTILES
 from analysis.opened import read, stamp
+from analysis.plan import PERCENTILES
 from benchmarks.record import Record, Visit
 
 KIND = "digest"

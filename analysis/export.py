@@ -11,7 +11,7 @@ from analysis import answer, triton
 from analysis.cells import Cell, Visited
 from analysis.compare import Ratio
 from analysis.comparison import Comparison
-from analysis.matrix import Difference
+from analysis.differences import Difference
 from analysis.stages import MEAN
 from analysis.triton import CellUse
 from analysis.words import load_of

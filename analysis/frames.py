@@ -45,6 +45,8 @@ class Repeat:
     throughput_rps: float
     send_lag_p99_ms: float
     facts: dict[str, Any]  # cell.json
+    # When those requests were due that failed at once; they have no entry in the other arrays.
+    failed_s: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     # By stage, one entry a request like response_ms; NaN where the answer did not say.
     stages_ms: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     triton: dict[str, Use] = field(default_factory=dict)  # by model; none if none was recorded
@@ -92,6 +94,7 @@ def read(record: Record, visit: Visit) -> Repeat:
         throughput_rps=float(np.count_nonzero(completed)) / window_s,
         send_lag_p99_ms=_send_lag_p99_ms((sent - due)[measured & ok]),
         facts=record.facts(visit),
+        failed_s=(due[measured & ~ok & ~given_up] - start) / 1e9,
         stages_ms=dict(_stages(data.table, timed)),
         triton=_triton(record, visit, data.window),
     )

@@ -17,8 +17,9 @@ from analysis.changes import FEWEST, Changes
 from analysis.compare import Ratio, Value
 from analysis.interval import over_repeats
 from analysis.latency import AnalysisError
-from analysis.matrix import PERCENTILES, Matrix, Plan, build
+from analysis.matrix import Matrix, build
 from analysis.opened import PROBLEMS, Record, opened
+from analysis.plan import PERCENTILES, Plan
 from analysis.words import levels_phrase, load_of, percent, ratio_interval, ratio_point
 from benchmarks.fields import unknown
 

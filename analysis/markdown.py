@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from analysis import answer, triton
 from analysis.cells import Cell
 from analysis.comparison import Comparison
-from analysis.matrix import Difference
+from analysis.differences import Difference
 from analysis.summary import headline
 from analysis.terminal import doubt_line, legend, role, setting, shown
 from analysis.words import (

@@ -8,7 +8,7 @@ from math import inf, log
 from rich.text import Text
 
 from analysis.compare import Bound, Ratio
-from analysis.matrix import Difference
+from analysis.differences import Difference
 
 WIDTH = 21  # odd, so that the ratio 1 has a column
 

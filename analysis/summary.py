@@ -18,7 +18,7 @@ from analysis.compare import (
     narrows_to,
 )
 from analysis.comparison import Comparison
-from analysis.matrix import Difference
+from analysis.differences import Difference
 from analysis.words import (
     enumeration,
     levels_phrase,

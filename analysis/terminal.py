@@ -17,7 +17,7 @@ from analysis import answer, triton
 from analysis.checks import Doubt
 from analysis.compare import Verdict
 from analysis.comparison import Comparison
-from analysis.matrix import Difference
+from analysis.differences import Difference
 from analysis.picture import picture, reach_of, scale
 from analysis.words import (
     cells_phrase,

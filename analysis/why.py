@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from analysis.compare import Verdict
 from analysis.comparison import Comparison
-from analysis.matrix import Difference
+from analysis.differences import Difference
 from analysis.stages import REST, Explanation, Part
 from analysis.summary import headline
 from analysis.words import enumeration, levels_phrase, measure_name, number, percent, plain
@@ -14,6 +14,7 @@ from analysis.words import enumeration, levels_phrase, measure_name, number, per
 # Of a difference: parts below this share are left to the table.
 SMALL = 0.05
 MOST_PARTS = 3
+OPEN = 0.10  # a share that no sentence should leave out
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -52,8 +53,11 @@ def difference(explanation: Explanation) -> str:
         text += f", of which {_listed(along)}"
     if against:
         text += f"; {enumeration([f'{name(p.stage)} takes {_amount(p)}' for p in against])}"
+    open_share = 1 - sum(part.share for part in shown)
     if not shown:
         text += ", and no stage's part in it is beyond its interval"
+    elif open_share > OPEN:
+        text += f"; {percent(open_share)} of it cannot be put to a stage"
     return text
 
 

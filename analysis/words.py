@@ -2,7 +2,7 @@
 Numbers, names and sentences as people read them; the terminal, Markdown and gate share these.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import floor, inf, log10
 from typing import Any
 
@@ -25,6 +25,13 @@ def number(value: float) -> str:
         return f"{value:g}"
     decimals = 2 - floor(log10(abs(value)))
     return f"{round(value, decimals):.{max(0, decimals)}f}"
+
+
+def rounded_to(whole: float) -> Callable[[float], str]:
+    """How to write parts so that they add up: with the decimals of the whole's three digits."""
+    decimals = max(0, 2 - floor(log10(abs(whole)))) if whole else 2
+    # Adding 0 makes 0 of a -0 that rounding left.
+    return lambda part: f"{round(part, decimals) + 0.0:.{decimals}f}"
 
 
 def percent(share: float) -> str:

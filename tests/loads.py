@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from analysis.cells import Cell, Visited
 from analysis.comparison import Comparison, compare
 from analysis.latency import Percentile
-from analysis.matrix import Matrix, Plan
+from analysis.matrix import Matrix
 from analysis.objective import Objective
+from analysis.plan import Plan
 from benchmarks.record import clients_level, load
 
 GOLDEN = Path(__file__).parent / "data" / "record-v1"

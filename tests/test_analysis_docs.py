@@ -1,5 +1,6 @@
 """analysis/README.md says what the code does: doubts, JSON keys, modules, counts, policy."""
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,18 @@ def test_the_table_of_doubts_is_that_of_the_code() -> None:
 
 def test_every_module_is_in_the_table() -> None:
     modules = {file.name for file in (ROOT / "analysis").glob("*.py")} - {"__init__.py"}
-    assert set(first_column(README.split("\n## ")[0])) == modules
+    assert set(first_column(README.split("\n## ")[0])) == modules | {"figures/"}
+
+
+def test_every_figure_is_in_its_table() -> None:
+    functions = {
+        node.name
+        for file in (ROOT / "analysis/figures").glob("*.py")
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        if node.returns and ast.unparse(node.returns) in ("Figure", "Figure | None")
+    }
+    assert set(first_column(section("Figures"))) == functions
 
 
 def test_the_minimum_counts_are_those_of_the_formula() -> None:

@@ -74,6 +74,7 @@ def test_failures_are_errors_and_time_outs_are_censored_latencies(path: Path) ->
     assert repeat.error_share == 0.8
     assert repeat.response_ms.tolist() == [20, 900, 496]
     assert repeat.censored.tolist() == [False, True, True]
+    assert repeat.failed_s.tolist() == [0.001, 0.002]
 
 
 def test_only_requests_due_in_the_window_have_latencies(path: Path) -> None:

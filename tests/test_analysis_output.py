@@ -160,7 +160,9 @@ def test_all_formats_carry_the_same_verdicts(comparison: Comparison) -> None:
     assert [row.split(" | ")[-1].rstrip(" |") for row in rows] == verdicts
     words = [line.split() for line in render(comparison, Format.table).splitlines()]
     found = [word for line in words for word in line if word in set(verdicts) and "±" in str(line)]
-    assert found == verdicts
+    curves = [str(d.verdict) for d in comparison.matrix.curves if d.ratio is not None]
+    assert found == verdicts + curves
+    assert [d["verdict"] for d in document["curves"] if d["ratio"]] == curves
 
 
 def test_the_json_has_no_infinity_and_everything_by_repeat(tmp_path: Path) -> None:

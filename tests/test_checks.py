@@ -13,7 +13,8 @@ from analysis.cells import Cell, Visited, reduce
 from analysis.checks import Doubt, cell_doubts
 from analysis.comparison import Comparison, compare
 from analysis.doubts import KINDS
-from analysis.matrix import Matrix, Plan
+from analysis.matrix import Matrix
+from analysis.plan import Plan
 from benchmarks.record import Visit, load
 from tests.records import Campaign, Shape, arrays, campaign, with_cell, write
 

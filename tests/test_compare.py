@@ -24,7 +24,8 @@ from analysis.compare import (
     ratio,
     repeats_needed,
 )
-from analysis.matrix import Matrix, Plan, build
+from analysis.matrix import Matrix, build
+from analysis.plan import Plan
 from benchmarks.record import Visit
 from tests.records import arrays
 

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 import windtunnel
 from analysis import markdown
 from analysis.comparison import compare
-from analysis.matrix import PERCENTILES
+from analysis.plan import PERCENTILES
 from benchmarks.record import load
 
 ROOT = Path(__file__).parent.parent
