@@ -18,7 +18,7 @@ from analysis.curve import closed, curve, lacking
 from analysis.interval import over_repeats
 from analysis.kept import Judged, Kept, kept
 from analysis.matrix import Matrix
-from analysis.objective import Objective, limit_text
+from analysis.objective import Objective, text
 from analysis.words import enumeration, levels_phrase, load_of, number, plain
 from benchmarks.record import level_title
 
@@ -131,13 +131,13 @@ def _scaling(matrix: Matrix, variant: str) -> Iterator[str]:
 
 
 def _sentence(comparison: Comparison, found: Capacity, slo: Objective) -> str:
-    name, limit = plain(found.variant), limit_text(slo)
+    name, limit = plain(found.variant), text(slo)
     lowest = next(iter(found.judged))
     if found.holds:
         carried = f"{level_title(found.holds)} ({_details(found)})"
         start = f"{name} carries {carried} within {limit}"
     elif found.breaks == lowest:
-        start = f"{name} breaks {limit} even {levels_phrase([lowest])}"
+        start = f"{name} breaks {limit}, even {levels_phrase([lowest])}"
         start += f" ({found.judged[lowest].reason})"
     else:
         start = f"{name}: what it carries within {limit} cannot be told"
@@ -188,6 +188,8 @@ def _crossed(load: Ratio, between: tuple[str, str]) -> str:
     straight = f"if the curve is straight from {low:g} to {high:g} {unit}"
     if load.bound is Bound.AT_MOST:
         return f"below {number(load.high)} {unit}, {straight}"
+    if load.low < low or load.high > high:
+        return f"between {low:g} and {high:g} {unit}; more repeats would tell where"
     shown = f"{number(load.point)} [{number(load.low)}, {number(load.high)}]"
     return f"at about {shown} {unit}, {straight}"
 

@@ -19,6 +19,7 @@ from analysis.steady import Trend, trend
 
 THROUGHPUT = "throughput"
 NO_ANSWER = "one repeat has no good answer"
+NOT_REPORTED = "the tool that measured it does not tell this percentile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,10 @@ class Cell:
         """Why the cell has no value of this measure."""
         if measure == THROUGHPUT:
             return NO_ANSWER
-        q = float(measure.removeprefix("p"))
-        return f"{measure.upper()} needs {min_count(q)} requests in each repeat"
+        needed = min_count(float(measure.removeprefix("p")))
+        if self.visits and self.fewest_requests >= needed:
+            return NOT_REPORTED
+        return f"{measure.upper()} needs {needed} requests in each repeat"
 
     def mix(self, measure: str) -> dict[str, float] | None:
         """By stage, the mean over repeats in ms: medians would not add up."""

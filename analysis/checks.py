@@ -111,8 +111,8 @@ def too_few(cell: Cell, plan: Plan, run: Mapping[str, Any]) -> Iterator[Finding]
             yield Finding(
                 factor,
                 f"P{q:g} needs {needed} requests in each repeat, one has {fewest.requests}",
-                f"measure for duration_s = {ceil(1.1 * factor * fewest.window_s)}"
-                f" to get P{q:g} everywhere",
+                f"measure for {ceil(1.1 * factor * fewest.window_s)} s (duration_s) to get"
+                f" P{q:g} everywhere",
                 group=f"p{q:g}",
             )
 

@@ -80,6 +80,15 @@ def of(
     slo: Objective | None = None,
 ) -> Comparison:
     """The same from repeats that were read before; the SLO is the campaign's if none is given."""
-    promised = slo or (objective.parse(record.slo) if record.slo else None)
+    promised = slo or _promised(record)
     matrix = build(repeats, plan, promised)
     return Comparison(record, matrix, doubts.find(matrix, record.run), promised)
+
+
+def _promised(record: Record) -> Objective | None:
+    try:
+        return objective.parse(record.slo) if record.slo else None
+    except AnalysisError as error:
+        raise AnalysisError(f"{record.path}/run.json: {error}, or give another with --slo") from (
+            error
+        )

@@ -16,7 +16,8 @@ RunRule = Callable[[Matrix, Mapping[str, Any]], Iterator[tuple[str, str]]]
 
 def no_aa_pair(matrix: Matrix, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if matrix.plan.aa is None or not matrix.aa:
-        twice = "import two sets of files of the same service as two variants"
+        reference = matrix.plan.reference
+        twice = f"import a second set of files of {reference} as {reference}.aa"
         yield (
             "no A/A pair: nothing shows how far two copies of the same service differ here",
             twice if run.get("imported") else "set aa = true in the campaign",

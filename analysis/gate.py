@@ -14,8 +14,8 @@ from analysis.cells import THROUGHPUT, Cell, percentile_key
 from analysis.checks import errors
 from analysis.compare import TOO_FEW_REPEATS, Bound
 from analysis.comparison import Comparison
-from analysis.interval import Side, over_repeats, side
-from analysis.latency import AnalysisError
+from analysis.interval import Side, exceeds, over_repeats, side
+from analysis.latency import AnalysisError, min_count
 from analysis.policy import Policy, Rule
 from analysis.words import (
     cells_phrase,
@@ -167,8 +167,9 @@ def _latency(comparison: Comparison, cell: Cell, measure: str, place: str, most_
     values = [visit.value(measure) for visit in cell.visits]
     known = [value for value in values if value is not None]
     if len(known) < len(values):
-        why = f"{cell.lack(measure)}, one has {cell.fewest_requests}"
-        return Check(Outcome.CANNOT_TELL, what, why)
+        few = cell.fewest_requests < min_count(float(measure.removeprefix("p")))
+        counted = f", one has {cell.fewest_requests}" if few else ""
+        return Check(Outcome.CANNOT_TELL, what, f"{cell.lack(measure)}{counted}")
     if len(known) < 2:
         return Check(Outcome.CANNOT_TELL, what, _left_out(comparison, cell) or TOO_FEW_REPEATS)
     found = over_repeats(known, most_ms)
@@ -186,7 +187,7 @@ def _errors(cell: Cell, place: str, most: float) -> Check:
     if not issued:
         return Check(Outcome.CANNOT_TELL, what, "no request was measured")
     failed = issued - sum(visit.counts["ok"] for visit in cell.visits)
-    outcome = Outcome.PASS if failed <= most * issued else Outcome.FAIL
+    outcome = Outcome.FAIL if exceeds(failed, issued, most) else Outcome.PASS
     return Check(outcome, what, f"{failed} of {issued} ({percent(failed / issued)})")
 
 

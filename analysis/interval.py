@@ -27,6 +27,11 @@ def over_repeats(values: Sequence[Value], unit: float = 1.0) -> Ratio | None:
     return ratio([(value, Value(unit)) for value in values])
 
 
+def exceeds(count: int, of: int, share: float) -> bool:
+    """Whether *count* is a larger share; 21 of 3000 are 0.7 %, though not as binary fractions."""
+    return count > of * (share + 1e-9)
+
+
 def side(found: Ratio, least: float = 0.0, most: float = inf) -> Side:
     """Whether the whole interval lies within the limits, as far as it is known."""
     low_known = found.bound is not Bound.AT_MOST

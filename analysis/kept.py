@@ -15,7 +15,7 @@ from scipy.special import bdtr
 
 from analysis.cells import Cell, percentile_key
 from analysis.compare import GIVEN_UP, Bound, Ratio, Value, repeats_needed
-from analysis.interval import Side, over_repeats, side
+from analysis.interval import Side, exceeds, over_repeats, side
 from analysis.latency import min_count
 from analysis.objective import Objective
 from analysis.words import duration, measured
@@ -23,7 +23,7 @@ from analysis.words import duration, measured
 UNPROVEN = 0.01  # MLPerf proves a percentile with a confidence of 99 %
 NOT_MEASURED = "it was not measured"
 ONE_REPEAT = "one repeat has no interval"
-RESUME = "`windtunnel run --resume RECORD` makes the missing repeats"
+RESUME = "make its missing repeats"
 STRADDLES = "the interval includes the limit"
 
 
@@ -111,7 +111,7 @@ def _told(cell: Cell, slo: Objective, interval: Ratio | None) -> tuple[Kept, str
     if not cell.visits:
         return Kept.CANNOT_TELL, NOT_MEASURED, RESUME
     failed, issued = _failed(cell)
-    if failed > slo.max_error_share * issued:
+    if exceeds(failed, issued, slo.max_error_share):
         return Kept.BROKEN, f"{failed} of {issued} requests failed", ""
     if interval is None:
         return _lacking(cell, slo)

@@ -72,10 +72,10 @@ DEFAULT = parse(EXAMPLE)
 
 def text(slo: Objective) -> str:
     """`P99 up to 250 ms, errors up to 0.1%`."""
-    return f"{limit_text(slo)}, errors up to {_exact(slo.max_error_share * 100)}%"
+    return f"{_limit(slo)}, errors up to {_exact(slo.max_error_share * 100)}%"
 
 
-def limit_text(slo: Objective) -> str:
+def _limit(slo: Objective) -> str:
     """`P99 up to 250 ms`."""
     short = slo.limit_ms < 1000
     limit = f"{_exact(slo.limit_ms)} ms" if short else f"{_exact(slo.limit_ms / 1000)} s"

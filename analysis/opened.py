@@ -4,13 +4,10 @@ A record that is looked at again and again while it may still grow: piece by pie
 Who keeps what was read (the app) asks `stamp` whether a repeat is still the one it knows.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
-from analysis import frames, reported
-from analysis.cells import Visited
-from analysis.frames import Repeat
 from analysis.latency import AnalysisError
+from analysis.reported import read
 from benchmarks.record import RESULTS, Record, RecordError, Visit, load
 from loadtests.samples import SamplesError
 
@@ -23,14 +20,6 @@ PROBLEMS = (AnalysisError, RecordError, SamplesError, OSError)
 def opened(path: Path) -> Record:
     """The record in a run's folder; RecordError if it is none."""
     return load(path)
-
-
-def read(record: Record, visit: Visit) -> Repeat | Visited:
-    """One completed visit: its requests, or what another program reported of them."""
-    if record.has_samples(visit):
-        return frames.read(record, visit)
-    alone = {**record.run, "order": [[visit.variant, visit.level, visit.repeat]]}
-    return next(reported.repeats(replace(record, run=alone)))
 
 
 def stamp(record: Record, visit: Visit) -> tuple[int, ...]:

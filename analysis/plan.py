@@ -38,6 +38,11 @@ class Plan:
 
 
 def check(plan: Plan) -> None:
+    """AnalysisError if there is nothing to compare with."""
+    if not plan.variants:
+        raise AnalysisError(
+            "no variant was run; expected at least one; run.json's left_out says why not"
+        )
     if plan.reference not in plan.variants:
         raise AnalysisError(
             f"reference: found {plan.reference!r}; expected one of {', '.join(plan.variants)};"

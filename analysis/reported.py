@@ -12,7 +12,7 @@ from analysis import frames
 from analysis.cells import Visited, percentile_key
 from analysis.frames import Repeat
 from analysis.latency import Percentile, min_count
-from benchmarks.record import Record, Visit
+from benchmarks.record import Record, RecordError, Visit, shown
 
 KEY = "reported"
 
@@ -29,11 +29,16 @@ def read(record: Record, visit: Visit) -> Repeat | Visited:
 
 def _visited(record: Record, visit: Visit) -> Visited:
     facts = record.facts(visit)
-    said = facts[KEY]
+    said = facts.get(KEY)
+    if said is None:
+        raise RecordError(
+            f"{shown(record.path / visit.folder)}: neither samples.parquet nor {KEY!r} in"
+            " cell.json; expected one of them; import the files again"
+        )
     counts = {str(name): int(n) for name, n in said["counts"].items()}
     issued = sum(counts.values())
     percentiles = {
-        percentile_key(float(q)): Percentile(float(q), issued, float(ms), 0.0, inf, False)
+        percentile_key(float(q)): Percentile(float(q), issued, float(ms), -inf, inf, False)
         for q, ms in said["percentiles_ms"].items()
         if issued >= min_count(float(q))
     }

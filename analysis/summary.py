@@ -5,7 +5,7 @@ The answer in sentences: one for each variant, and what could not be decided.
 from collections.abc import Iterator, Sequence
 
 from analysis import triton
-from analysis.cells import NO_ANSWER
+from analysis.cells import NO_ANSWER, NOT_REPORTED
 from analysis.compare import (
     BOTH_GIVEN_UP,
     GIVEN_UP,
@@ -37,6 +37,7 @@ REMEDIES = {
     GIVEN_UP: WAIT_LONGER,
     BOTH_GIVEN_UP: WAIT_LONGER,
     NO_ANSWER: "read the service's log in the record",
+    NOT_REPORTED: "ask for another with --percentile",
     NOT_BEYOND_THE_FLOOR: "take more repeats",
     ONE_OF_MANY: "take more repeats",
 }
@@ -139,6 +140,8 @@ def _remedy(found: Sequence[Difference], comparison: Comparison) -> str:
     counts = [n for d in found if (n := comparison.matrix.too_few(d)) is not None]
     if counts:
         return f"one repeat has {min(counts)}: measure for longer"
+    if comparison.record.run.get("imported"):
+        return "import as many files of each variant"
     return f"`windtunnel run --resume {comparison.record.path}` makes the missing repeats"
 
 

@@ -13,7 +13,6 @@ from analysis.words import enumeration, levels_phrase, measure_name, number, per
 
 # Of a difference: parts below this share are left to the table.
 SMALL = 0.05
-MOST_PARTS = 3
 OPEN = 0.10  # a share that no sentence should leave out
 
 
@@ -46,14 +45,14 @@ def difference(explanation: Explanation) -> str:
     total = explanation.total
     shown = [part for part in explanation.parts if part.shown and abs(part.share) >= SMALL]
     shown.sort(key=lambda part: -abs(part.ms))
-    along = [part for part in shown if part.share > 0][:MOST_PARTS]
-    against = [part for part in shown if part.share < 0][:MOST_PARTS]
+    along = [part for part in shown if part.share > 0]
+    against = [part for part in shown if part.share < 0]
     text = _amount(total)
     if along:
         text += f", of which {_listed(along)}"
     if against:
         text += f"; {enumeration([f'{name(p.stage)} takes {_amount(p)}' for p in against])}"
-    open_share = 1 - sum(part.share for part in shown)
+    open_share = 1 - sum(part.share for part in explanation.parts if part.shown)
     if not shown:
         text += ", and no stage's part in it is beyond its interval"
     elif open_share > OPEN:

@@ -104,6 +104,9 @@ def levels_phrase(levels: Sequence[str], every: Sequence[str] = ()) -> str:
     """`with 1, 8 and 32 clients`, `at 50 requests/s`, `at every level`."""
     if len(levels) > 1 and list(levels) == list(every):
         return "at every level"
+    loops = [[n for n in levels if load_of(n)[0] == loop] for loop in ("clients", "rate")]
+    if all(loops):
+        return " and ".join(levels_phrase(alike) for alike in loops)
     if len(levels) == 1:
         word = "with" if load_of(levels[0])[0] == "clients" else "at"
         return f"{word} {level_title(levels[0])}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from loadtests.samples import OUTCOMES
 
+MOST_CLIENTS = 10**9
 STATUSES = ("running", "interrupted", "complete")
 
 Check = Callable[[Any], bool]
@@ -117,6 +118,24 @@ def _is_machine(value: Any) -> bool:
     return all(number is None or _is_number(number) for number in numbers)
 
 
+def _is_load(value: Any) -> bool:
+    return _is_count(value) and value <= MOST_CLIENTS
+
+
+def _is_folder(value: Any) -> bool:
+    """A name that leads nowhere but into the folder that it is joined to."""
+    return _is_text(value) and value not in ("", ".", "..") and not set(value) & set("/\\\0")
+
+
+def _is_commit(value: Any) -> bool:
+    return _is_table(value) and isinstance(value.get("sha"), str | None)
+
+
+def _is_pinning(value: Any) -> bool:
+    sides = [value.get(key) for key in ("service", "generator")] if _is_table(value) else [0]
+    return all(side is None or isinstance(side, list) for side in sides)
+
+
 def _is_visit(value: Any) -> bool:
     if not isinstance(value, list) or len(value) != 3:
         return False
@@ -146,31 +165,39 @@ _RUN_OPTIONAL: _Rules = {
     "checkout": _TEXT,
     "machine": (_is_machine, "a table whose cores and memory_bytes are numbers"),
     "versions": _TABLE,
-    "commit": _TABLE,
-    "pinning": _TABLE,
+    "commit": (_is_commit, "a table with the commit's sha"),
+    "pinning": (_is_pinning, "a table of lists of CPUs"),
     "services": _TABLE,
-    "imported": _TABLE,
+    "imported": (
+        lambda value: _is_table(value) and _list_of(_is_text)(value.get("cannot_know") or []),
+        "a table whose cannot_know is a list of texts",
+    ),
     "left_out": (_table_of(_is_text), "a table of texts"),
-    "resumed": (_list_of(_is_table), "a list of tables"),
+    "resumed": (
+        _list_of(lambda value: _is_table(value) and _is_commit(value.get("commit") or {})),
+        "a list of tables, each with a commit",
+    ),
 }
 _CAMPAIGN: _Rules = {
     "name": _TEXT,
     "variants": (
-        lambda value: bool(value) and _table_of(_is_variant)(value),
-        "a table of at least one variant",
+        lambda value: (
+            bool(value) and _table_of(_is_variant)(value) and _list_of(_is_folder)([*value])
+        ),
+        "a table of at least one variant, whose names are names of folders",
     ),
-    "clients": (_list_of(_is_count), "a list of whole numbers"),
+    "clients": (_list_of(_is_load), "a list of whole numbers"),
     "rates": (_list_of(_is_rate), "a list of numbers"),
     "repeats": _COUNT,
 }
 _CAMPAIGN_OPTIONAL: _Rules = {
+    "aa": (_is_folder, "a name"),
+    "margin": (lambda value: _is_rate(value) and value <= 1, "more than 0 and up to 1"),
     **dict.fromkeys(
-        ("question", "reference", "aa", "model", "track", "body", "images", "generator", "slo"),
+        ("question", "reference", "model", "track", "body", "images", "generator", "slo"),
         _TEXT,
     ),
-    **dict.fromkeys(
-        ("duration_s", "warmup_s", "timeout_s", "trace_ratio", "margin", "seed"), _NUMBER
-    ),
+    **dict.fromkeys(("duration_s", "warmup_s", "timeout_s", "trace_ratio", "seed"), _NUMBER),
     "min_requests": _COUNT,
     "restart": _TEXT,
     "prometheus": _TABLE,

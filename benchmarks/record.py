@@ -205,9 +205,8 @@ class Record:
         return (self.path / visit.folder / SAMPLES).is_file()
 
     def _has(self, visit: Visit) -> bool:
-        if not (self.path / visit.folder / CELL).is_file():
-            return False
-        return self.has_samples(visit) or "reported" in self.facts(visit)
+        there = (self.path / visit.folder / CELL).is_file()
+        return there and (self.has_samples(visit) or bool(self.run.get("imported")))
 
     def _file(self, visit: Visit, name: str) -> Path:
         path = self.path / visit.folder / name

@@ -304,3 +304,35 @@ def run(*arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]"
         text=True,
         timeout=60,
     )
+
+
+def test_levels_of_both_loops_are_told_apart() -> None:
+    assert levels_phrase(["c0001", "c0008", "q0010"]) == (
+        "with 1 and 8 clients and at 10 requests/s"
+    )
+
+
+def test_an_imported_record_is_not_told_to_be_resumed(tmp_path: Path) -> None:
+    plan = replace(PLAN, run={"imported": {"tool": "k6"}})
+    plan = with_cell(plan, "optimized", "c0008", repeats=0)
+    found = compare(load(write(tmp_path, plan)))
+    assert "--resume" not in render(found, Format.table)
+    assert any("import as many files" in line for line in undecided(found))
+
+
+def test_an_objective_of_the_record_that_cannot_be_read_says_where_it_stands(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, PLAN)
+    run = json.loads((path / "run.json").read_text())
+    run["campaign"]["slo"] = "fast"
+    (path / "run.json").write_text(json.dumps(run))
+    with pytest.raises(AnalysisError, match=r"run\.json: SLO 'fast'.*another with --slo"):
+        compare(load(path))
+
+
+def test_a_run_of_which_every_variant_was_left_out_says_so(tmp_path: Path) -> None:
+    names = ("baseline", "baseline.aa", "seed", "optimized")
+    plan = replace(PLAN, run={"left_out": dict.fromkeys(names, "no GPU")})
+    with pytest.raises(AnalysisError, match="no variant was run"):
+        compare(load(write(tmp_path, plan)))

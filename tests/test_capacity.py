@@ -107,7 +107,7 @@ def test_a_record_is_told_in_sentences(tmp_path: Path) -> None:
     told = sentences(compare(load(write(tmp_path, plan)), slo=slo), slo)
     assert len(told) == 3
     assert told[0].startswith("baseline carries 4 clients (200 [200, 200] requests/s, none of")
-    assert "its error budget) within P95 up to 50 ms; it breaks with 8 clients (P95 5" in told[0]
+    assert "within P95 up to 50 ms, errors up to 0.1%; it breaks with 8 clients (P95 5" in told[0]
     assert "baseline: adding clients beyond 4 (it may be anything from 2 to 8) adds" in told[1]
     assert told[2].startswith("baseline: ")
     assert not [line for line in told if "baseline.aa" in line]
@@ -129,14 +129,19 @@ def test_what_variants_lack_alike_is_said_once() -> None:
         " 5 levels of clients are needed, found 2; add clients = [2, 6, 14]."
     )
     assert told[0].startswith("baseline carries 1 client (48.4 [44.0, 53.2] requests/s")
-    assert "within P95 up to 250 ms; it breaks with 32 clients (P95 369 ms [" in told[0]
+    assert (
+        "within P95 up to 250 ms, errors up to 0.1%; it breaks with 32 clients (P95 369 ms ["
+        in told[0]
+    )
     assert "the limit is crossed at about 18.5 [17.0, 20.1] clients" in told[0]
 
 
 def test_too_few_requests_are_told_with_what_would_help() -> None:
     slo = Objective(99, 60)
     told = sentences(compare(load(ROOT / "benchmarks/results/demo"), slo=slo), slo)
-    assert told[2].startswith("optimized: what it carries within P99 up to 60 ms cannot be told")
+    assert told[2].startswith(
+        "optimized: what it carries within P99 up to 60 ms, errors up to 0.1% cannot be told"
+    )
     assert "P99 needs 368 requests in each repeat, one has 83: measure for 7 s" in told[2]
 
 
@@ -163,8 +168,9 @@ def test_a_capacity_says_whether_its_requests_prove_it_and_which_doubts_concern_
 def test_a_lowest_level_that_breaks_is_said_to_be_too_much() -> None:
     visits = [visited("c0001", r, ms={95: ms}) for r, ms in enumerate(BEYOND, 1)]
     (told, *_) = sentences(compared(matrix(visits)), SLO)
-    assert (
-        told == "baseline breaks P95 up to 100 ms even with 1 client (P95 151 ms [149 ms, 154 ms])."
+    assert told == (
+        "baseline breaks P95 up to 100 ms, errors up to 0.1%, even with 1 client"
+        " (P95 151 ms [149 ms, 154 ms])."
     )
 
 
@@ -172,7 +178,7 @@ def test_a_cell_that_was_never_visited_cannot_be_told() -> None:
     visits = [visited("c0001", r, ms={95: ms}) for r, ms in enumerate(WITHIN, 1)]
     held = matrix(visits, levels=("c0001", "c0008"))
     (told, *_) = sentences(compared(held), SLO)
-    assert "with 8 clients it cannot be told, as it was not measured: `windtunnel run" in told
+    assert "with 8 clients it cannot be told, as it was not measured: make its missing" in told
 
 
 def test_an_open_loop_is_told_in_rates_and_has_no_knee() -> None:

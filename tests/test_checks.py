@@ -178,7 +178,7 @@ def test_one_doubt_in_many_cells_is_said_once_with_the_worst() -> None:
 def test_each_percentile_without_enough_requests_is_its_own_doubt() -> None:
     doubts = find(compared(one(requests=60)), "too_few")
     assert [doubt.text.split()[0] for doubt in doubts] == ["P95", "P99"]
-    assert "duration_s = 68 " in doubts[1].next_step
+    assert "for 68 s (duration_s)" in doubts[1].next_step
 
 
 def test_a_percentile_that_nobody_asked_for_is_not_doubted() -> None:

@@ -12,6 +12,7 @@ from scipy import stats
 from analysis.cells import Cell
 from analysis.compare import Value
 from analysis.comparison import compare
+from analysis.interval import exceeds
 from analysis.kept import Judged, Kept, kept, requests_needed
 from analysis.latency import percentile
 from analysis.objective import Objective
@@ -200,3 +201,12 @@ def test_the_value_is_the_tables_median_over_repeats() -> None:
     found = kept(Cell("baseline", "c0008", visits), SLO)
     assert found.value == Value(11)
     assert "P95 11.0 ms [" in found.reason
+
+
+@pytest.mark.parametrize(("failed", "of", "share"), [(21, 3000, 0.7), (14, 1000, 1.4), (0, 9, 0)])
+def test_exactly_the_share_that_may_fail_is_no_more_than_it(
+    failed: int, of: int, share: float
+) -> None:
+    # As `errors=0.7%` is read: 0.7 / 100 is not 0.007 in binary.
+    assert not exceeds(failed, of, share / 100)
+    assert exceeds(failed + 1, of, share / 100)

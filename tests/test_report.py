@@ -249,7 +249,8 @@ def test_an_slo_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_a_reported_record_has_no_samples_and_a_page_all_the_same(tmp_path: Path) -> None:
     """What `windtunnel import` makes of another tool's summary."""
-    path = write(tmp_path, campaign({"baseline": SHAPE, "other": SHAPE}, ("c0008",)))
+    plan = campaign({"baseline": SHAPE, "other": SHAPE}, ("c0008",))
+    path = write(tmp_path, replace(plan, run={"imported": {"tool": "locust"}}))
     said_of = {
         "counts": {"ok": 120, "http_error": 0, "transport_error": 0, "timeout": 0, "censored": 0},
         "window_s": 10.0,

@@ -88,6 +88,16 @@ def test_a_stage_that_works_against_the_difference_is_told(tmp_path: Path) -> No
     assert "infer takes 3.00 ms more" in line
 
 
+def test_no_stage_that_matters_is_left_out_of_the_sentence(tmp_path: Path) -> None:
+    names = ("queue", "receive", "decode", "preprocess", "infer", "postprocess")
+    slow = replace(SLOW, stages=dict.fromkeys(names, 6.0))
+    quick = replace(SLOW, median_ms=22, stages=dict.fromkeys(names, 3.0))
+    plan = campaign({"baseline": slow, "optimized": quick}, ("c0001",))
+    (line,) = why.sentences(compare(load(write(tmp_path, plan))))
+    assert all(name in line for name in names)
+    assert "cannot be put" not in line
+
+
 def test_the_slow_requests_of_a_variant_are_explained_by_its_own(comparison: Comparison) -> None:
     found = comparison.matrix.tail("baseline", "c0001", "p50", "p95")
     assert found is not None

@@ -136,7 +136,7 @@ def parquet(figure: Figure) -> bytes:
 
 
 def _spec(figure: Figure, *, dark: bool, width_px: int) -> dict[str, Any]:
-    spec: dict[str, Any] = themed(figure, dark=dark).to_dict()
+    spec: dict[str, Any] = themed(figure, dark=dark).to_dict(validate=False)
     spec["width"] = width_px
     # Each mark would describe itself; the figure's own text does that once.
     spec["config"]["aria"] = False
