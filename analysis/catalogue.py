@@ -53,6 +53,7 @@ class Entry:
     machine: str = ""
     machine_key: str = ""  # alike for runs whose absolute numbers may be compared
     imported: str | None = None  # the tool that measured it, if it was not this one
+    undated: bool = False  # its files did not tell when it ran: the times are those of the import
 
 
 KEPT = [field.name for field in fields(Entry)][1:]  # what the index holds of a run: not its path
@@ -169,11 +170,18 @@ def _told(record: Record, name: str) -> Entry:
         machine=_text(machine(facts)),
         machine_key=machine_key(facts),
         imported=_importer(run.get("imported")),
+        undated=_is_undated(run),
     )
 
 
 def _importer(told: Any) -> str | None:
     return _text(told.get("tool") if isinstance(told, dict) else told) or None
+
+
+def _is_undated(run: Mapping[str, Any]) -> bool:
+    """An import writes its own time where the files have none."""
+    about = run.get("imported")
+    return isinstance(about, dict) and about.get("at") == run.get("started")
 
 
 def _text(value: Any) -> str:

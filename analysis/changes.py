@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 # scipy.special, because scipy.stats alone takes a second to import.
 from scipy.special import stdtr, stdtrit
 
-from analysis.compare import POWER, Ratio, t_quantile
+from analysis.compare import POWER, Bound, Ratio, t_quantile
 
 FEWEST = 3  # runs of a level
 # Of histories without a change, so many may show one; a little under 5 %, as runs are not normal.
@@ -31,7 +31,7 @@ class Change:
     """From the run *first* (from 0) on: level after / level before, with its 95 % interval."""
 
     first: int
-    ratio: Ratio
+    ratio: Ratio | None  # None: values that are bounds pull it both ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +41,18 @@ class Changes:
     found: tuple[Change, ...]
     n: int
     sd_log: float  # of one run about its level, as a logarithm
-    detectable: float  # the change that 8 of 10 such series would show, as a share; inf: none
+    detectable: float  # the change that 8 of 10 such series would show, as a share; inf: not known
 
 
-def find(values: Sequence[float], errors: Sequence[float] = ()) -> Changes:
+def find(
+    values: Sequence[float], errors: Sequence[float] = (), known: Sequence[Bound] = ()
+) -> Changes:
     """
     The changes of level in positive values, in the order of the runs.
 
     *errors*: how far each value may be off by itself, as standard deviations of its logarithm; runs
-    are not taken to be closer together than these say.
+    are not taken to be closer together than these say. *known*: which values are only bounds, by
+    default none; a change between levels is then a bound as well.
     """
     n = len(values)
     if n < 2 * FEWEST:
@@ -64,8 +67,20 @@ def find(values: Sequence[float], errors: Sequence[float] = ()) -> Changes:
             break
         del bounds[weakest + 1]
     sd_log = _sd(logs, bounds, least_sd)
-    found = tuple(_change(logs, bounds, i, sd_log) for i in range(1, len(bounds) - 1))
-    return Changes(found, n, sd_log, _detectable(n, sd_log))
+    known = known or [Bound.EXACT] * n
+    found = tuple(
+        _change(logs, bounds, i, sd_log, _bound(known[first:at], known[at:end]))
+        for i, (first, at, end) in enumerate(zip(bounds, bounds[1:], bounds[2:], strict=False), 1)
+    )
+    exact = all(each is Bound.EXACT for each in known)
+    return Changes(found, n, sd_log, _detectable(n, sd_log) if exact else inf)
+
+
+def _bound(before: Sequence[Bound], after: Sequence[Bound]) -> Bound | None:
+    """What after / before is; None: one value pulls it up and another one down."""
+    inverse = {Bound.AT_LEAST: Bound.AT_MOST, Bound.AT_MOST: Bound.AT_LEAST}
+    told = {*after, *(inverse.get(each, each) for each in before)} - {Bound.EXACT}
+    return None if len(told) > 1 else next(iter(told), Bound.EXACT)
 
 
 def _without_odd(logs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -116,10 +131,14 @@ def _p_value(logs: NDArray[np.float64], bounds: Sequence[int], i: int, least_sd:
     return float(2 * stdtr(_df(logs, bounds), -t)) * _places(len(logs))
 
 
-def _change(logs: NDArray[np.float64], bounds: Sequence[int], i: int, sd_log: float) -> Change:
+def _change(
+    logs: NDArray[np.float64], bounds: Sequence[int], i: int, sd_log: float, bound: Bound | None
+) -> Change:
+    if bound is None:
+        return Change(bounds[i], None)
     step, width = _step(logs, bounds, i)
     half = t_quantile(_df(logs, bounds)) * sd_log * width
-    return Change(bounds[i], Ratio(exp(step), exp(step - half), exp(step + half), ()))
+    return Change(bounds[i], Ratio(exp(step), exp(step - half), exp(step + half), (), bound))
 
 
 def _df(logs: NDArray[np.float64], bounds: Sequence[int]) -> int:

@@ -72,9 +72,11 @@ def _visited(visit: Visit, values: dict[str, Any]) -> Visited:
         repeat=visit.repeat,
         **{name: value for name, value in values.items() if name != "percentiles"},
         percentiles={
-            # JSON knows no infinity.
-            measure: Percentile(q, n, value_ms, low_ms, inf if high is None else high, at_least)
-            for measure, (q, n, value_ms, low_ms, high, at_least) in values["percentiles"].items()
+            # JSON knows no infinity: an end that is not there was one.
+            measure: Percentile(
+                q, n, value_ms, -inf if low is None else low, inf if high is None else high, cut
+            )
+            for measure, (q, n, value_ms, low, high, cut) in values["percentiles"].items()
         },
         service_percentiles={},
         trend=None,

@@ -8,19 +8,20 @@ that day, so a change in it is a change of the service.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 
 from analysis import alike, changes, digest
+from analysis.asked import Asked, choose
 from analysis.catalogue import Entry
 from analysis.cells import THROUGHPUT, Cell, percentile_key
-from analysis.changes import FEWEST, Changes
-from analysis.compare import Ratio, Value
+from analysis.changes import FEWEST, Change, Changes
+from analysis.compare import Bound, Ratio, Value
 from analysis.interval import over_repeats
 from analysis.latency import AnalysisError
 from analysis.matrix import Matrix, build
 from analysis.opened import PROBLEMS, Record, opened
 from analysis.plan import PERCENTILES, Plan
-from analysis.words import levels_phrase, load_of, percent, ratio_interval, ratio_point
+from analysis.words import levels_phrase, machine, percent, ratio_interval, ratio_point
 from benchmarks.fields import unknown
 
 MEASURES = (*map(percentile_key, PERCENTILES), THROUGHPUT)
@@ -39,26 +40,17 @@ class Point:
     ratio: Ratio | None  # to the reference of the same run; None where it is not the same reference
     floor: float | None  # by how much two copies differed in this run, as a share
 
+    def bound(self, relative: bool) -> Bound:
+        """Whether the value, or the ratio, is exact: requests may have been given up."""
+        if relative and self.ratio is not None:
+            return self.ratio.bound
+        return Bound.AT_LEAST if self.value.at_least else Bound.EXACT
+
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     entry: Entry
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Which cell, on which machine, set up how: as the newest run has it."""
-
-    campaign: str
-    variant: str
-    level: str
-    measure: str
-    reference: str | None  # None: the variant is the reference itself
-    machine: str
-    machine_key: str
-    setup: dict[str, str]
-    reference_setup: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,69 +93,31 @@ def history(
     every = list(entries)
     runs = [entry for entry in every if entry.campaign == campaign]
     if not runs:
-        names = sorted({entry.campaign for entry in every}) or ["a campaign that was run"]
-        raise AnalysisError(unknown("history", "campaign", campaign, names))
-    asked = _asked(runs, variant, level, measure, machine_key)
+        raise _no_runs(campaign, sorted({entry.campaign for entry in every}))
+    asked = choose(runs, variant, level, measure, machine_key)
     told = [_told(entry, asked) for entry in reversed(runs)]
     points = tuple(found for found in told if isinstance(found, Point))
     return History(
         asked,
         points,
         left_out=tuple(found for found in told if isinstance(found, LeftOut)),
-        absolute=_changes([(point.value.value, point.interval) for point in points]),
-        relative=_changes([(p.ratio.point, p.ratio) for p in points if p.ratio is not None]),
+        absolute=_changes([(p.value.value, p.interval, p.bound(False)) for p in points]),
+        relative=_changes([(p.ratio.point, p.ratio, p.bound(True)) for p in points if p.ratio]),
     )
 
 
-def _changes(series: Sequence[tuple[float, Ratio]]) -> Changes:
+def _no_runs(campaign: str, names: Sequence[str]) -> AnalysisError:
+    if names:
+        return AnalysisError(unknown("history", "campaign", campaign, names))
+    expected = f"runs of {campaign!r}; `windtunnel run CAMPAIGN` makes one"
+    return AnalysisError(f"history: no record; expected {expected}")
+
+
+def _changes(series: Sequence[tuple[float, Ratio, Bound]]) -> Changes:
     """Of values, each with what its blocks (or repeats) say of how sure it is."""
-    errors = [of.sd_log / sqrt(len(of.blocks)) for _, of in series if len(of.blocks) > 1]
-    return changes.find([value for value, _ in series], errors)
-
-
-def _asked(
-    runs: Sequence[Entry],
-    variant: str | None,
-    level: str | None,
-    measure: str,
-    machine_key: str | None,
-) -> Asked:
-    newest = _newest(runs, variant, level, machine_key)
-    copies = (newest.reference, newest.aa)
-    others = [name for name in newest.variants if name not in copies]
-    name = variant or next(iter([*others, newest.reference]))
-    reference = name.removesuffix(".aa") if name == newest.aa else newest.reference
-    record = opened(newest.path)
-    return Asked(
-        campaign=newest.campaign,
-        variant=name,
-        level=level or max(newest.levels, key=load_of),
-        measure=measure,
-        reference=None if reference == name else reference,
-        machine=newest.machine,
-        machine_key=newest.machine_key,
-        setup=alike.setup(record, name),
-        reference_setup=alike.setup(record, reference),
-    )
-
-
-def _newest(
-    runs: Sequence[Entry], variant: str | None, level: str | None, machine_key: str | None
-) -> Entry:
-    """The newest run that has what was asked for."""
-    found = [entry for entry in runs if entry.problem is None]
-    if not found:
-        raise AnalysisError(f"history: no run of {runs[0].campaign} can be read; {runs[0].problem}")
-    for what, wanted, names in (
-        ("machine", machine_key, lambda entry: (entry.machine_key,)),
-        ("variant", variant, lambda entry: entry.variants),
-        ("level", level, lambda entry: entry.levels),
-    ):
-        known = dict.fromkeys(name for entry in found for name in names(entry))
-        if wanted is not None and wanted not in known:
-            raise AnalysisError(unknown("history", what, wanted, known))
-        found = [entry for entry in found if wanted is None or wanted in names(entry)]
-    return found[0]
+    errors = [of.sd_log / sqrt(len(of.blocks)) for _, of, _ in series if len(of.blocks) > 1]
+    bounds = [bound for *_, bound in series]
+    return changes.find([value for value, *_ in series], errors, bounds)
 
 
 def _told(entry: Entry, asked: Asked) -> Point | LeftOut:
@@ -236,15 +190,46 @@ def sentences(found: History, relative: bool) -> list[str]:
         runs = f"{seen.n} run{'' if seen.n == 1 else 's'}"
         return [f"{runs}: a change can be seen from {2 * FEWEST} on, {FEWEST} before and after it"]
     if not seen.found:
-        shown = percent(seen.detectable)
-        return [f"no change in {seen.n} runs; one of {shown} or more would have shown"]
+        return [f"no change in {seen.n} runs{_as_far(points, seen, relative)}"]
     than = f" against {found.asked.reference}" if relative else ""
     what = "as many answers" if found.asked.measure == THROUGHPUT else "as long"
     return [
-        f"since {_when(points[change.first].entry)}: {ratio_point(change.ratio)} times {what}{than}"
-        f" {ratio_interval(change.ratio)}"
+        f"since {_when(points[change.first].entry)}: {_otherwise(change, f'{what}{than}')}"
         for change in seen.found
     ]
+
+
+def _as_far(points: Sequence[Point], seen: Changes, relative: bool) -> str:
+    """What could have hidden, where there is no change."""
+    if seen.detectable == inf:
+        cut = sum(point.bound(relative) is not Bound.EXACT for point in points)
+        return f", as far as they tell: requests were given up in {cut} of them"
+    return f"; one of {percent(seen.detectable)} or more would have shown"
+
+
+def _otherwise(change: Change, what: str) -> str:
+    """`1.21 times as long [1.15, 1.28]`; of a bound only the bound, as in the tables."""
+    ratio = change.ratio
+    if ratio is None:
+        return "otherwise; by which ratio is not known, as requests were given up"
+    if ratio.bound is Bound.EXACT:
+        return f"{ratio_point(ratio)} times {what} {ratio_interval(ratio)}"
+    told = ratio.low > 1 if ratio.bound is Bound.AT_LEAST else ratio.high < 1
+    unknown_way = "" if told else "; which way is not known"
+    return f"{ratio_interval(ratio)} times {what}, as requests were given up{unknown_way}"
+
+
+def untold(points: Sequence[Point]) -> str:
+    """What imported runs do not tell and a history needs, in one line; empty if there is none."""
+    entries = [point.entry for point in points if point.entry.imported]
+    nowhere = sum(entry.machine == machine({}) for entry in entries)
+    undated = sum(entry.undated for entry in entries)
+    parts = [
+        f"the machine of {nowhere} is not known, and is taken to be one and the same",
+        f"the time of {undated} is not known, and that of the import stands for it",
+    ]
+    told = [part for part, count in zip(parts, (nowhere, undated), strict=True) if count]
+    return f"imported runs: {'; '.join(told)}" if told else ""
 
 
 def _when(entry: Entry) -> str:

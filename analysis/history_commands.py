@@ -18,8 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis import catalogue
+from analysis.asked import Asked
 from analysis.compare import Bound, Ratio
-from analysis.history import MEASURES, Asked, History, Point, history, sentences
+from analysis.history import MEASURES, History, Point, history, sentences, untold
 from analysis.latency import AnalysisError
 from analysis.picture import picture, scale
 from analysis.words import (
@@ -74,11 +75,17 @@ def history_command(
 ) -> None:
     """Show how one cell of a campaign did in each run, and since when it does otherwise."""
     entries = catalogue.entries(shown(results))
+    if not entries:
+        raise AnalysisError(
+            f"--results: no record under {shown(results)}; expected runs of {campaign!r};"
+            " `windtunnel run CAMPAIGN` makes one"
+        )
+    levels = [name for entry in entries if entry.campaign == campaign for name in entry.levels]
     found = history(
         entries,
         campaign,
         variant=variant,
-        level=_level(level, [name for entry in entries for name in entry.levels]),
+        level=None if level is None else _level(level, levels),
         measure=measure,
         machine_key=machine,
     )
@@ -90,10 +97,10 @@ def history_command(
     show(found, bool(found.compared) if relative is None else relative, Console())
 
 
-def _level(text: str | None, levels: list[str]) -> str | None:
+def _level(text: str, levels: list[str]) -> str:
     """`8` is the level of 8 clients, or of 8 requests/s where there is no such."""
     named = {f"{load_of(level)[1]:g}": level for level in sorted(levels, reverse=True)}
-    return named.get(text, text) if text else None
+    return named.get(text, text)
 
 
 def show(found: History, relative: bool, console: Console) -> None:
@@ -103,6 +110,8 @@ def show(found: History, relative: bool, console: Console) -> None:
         console.print(
             Text(f"{plain(found.asked.machine)} ({found.asked.machine_key})", style="dim")
         )
+        if caution := untold(found.series(relative)[0]):
+            console.print(Text(caution, style="yellow"))
         console.print(Padding(_table(found, relative, console.width >= WIDE), (1, 0)))
         reasons = Counter(left_out.reason for left_out in found.left_out)
         for reason, count in reasons.items():

@@ -16,7 +16,8 @@ ALL_LEVELS = "all"  # the level of a difference over the whole curve
 
 def plain(text: object) -> str:
     """A name from a record, without what a terminal would obey."""
-    return "".join(c if c.isprintable() else "�" for c in str(text))
+    said = str(text)
+    return said if said.isprintable() else "".join(c if c.isprintable() else "�" for c in said)
 
 
 def number(value: float) -> str:

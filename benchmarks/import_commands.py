@@ -36,6 +36,8 @@ windtunnel import old=a1.csv old=a2.csv new=b1.csv new=b2.csv --clients 8      (
 windtunnel import old@50/s=a.hlog new@50/s=b.hlog --tag response --warmup 5s
 
 windtunnel import old@8=a8.csv old@32=a32.csv new@8=b8.csv new@32=b32.csv      (two levels)
+
+windtunnel import old=a.json old.aa=c.json new=b.json      (old twice: how far copies differ)
 """
 
 NAME = "imported"
@@ -48,7 +50,8 @@ Files = Annotated[
     typer.Argument(
         metavar="NAME=FILE...",
         help="A variant and a result of it; the same variant again is its next repeat. NAME@8=FILE"
-        " was measured with 8 clients, NAME@50/s=FILE at 50 requests a second. For Locust, FILE"
+        " was measured with 8 clients, NAME@50/s=FILE at 50 requests a second. REFERENCE.aa=FILE"
+        " is a second copy of the reference, which shows the noise floor. For Locust, FILE"
         " may be the prefix that was given to --csv.",
         show_default=False,
     ),
@@ -120,10 +123,17 @@ def _plan(
     chosen: list[Given], name: str, question: str, reference: str | None, warmup_s: float
 ) -> Plan:
     fields.folder_name("--name", name)
-    variants = tuple(dict.fromkeys(each.variant for each in chosen))
+    names = tuple(dict.fromkeys(each.variant for each in chosen))
+    variants = tuple(each for each in names if not each.endswith(arguments.COPY))
+    if not variants:
+        original = names[0].removesuffix(arguments.COPY)
+        remedy = f"add {original}=FILE"
+        raise ForeignFileError(f"{names[0]}: only a second copy; expected {original} too; {remedy}")
     if reference is not None and reference not in variants:
         raise ForeignFileError(fields.unknown("--reference", "variant", reference, variants))
-    return Plan(name, question, reference or variants[0], variants, warmup_s)
+    reference = reference or variants[0]
+    aa = arguments.copy_of(reference, names)
+    return Plan(name, question, reference, variants, aa, warmup_s)
 
 
 def _written(chosen: list[Given], plan: Plan, results: Path, options: Options) -> Path:

@@ -184,7 +184,7 @@ def test_what_no_run_writes_is_a_text_and_not_an_error(tmp_path: Path) -> None:
         "odd",
         "20260101T000000Z-aaaaaa",
         machine=machine,
-        commit={"sha": 7, "dirty": "yes"},
+        commit={"sha": "7", "dirty": "yes"},
         imported={"tool": "k6"},
         question="<script>\ud800</script>",
     )
@@ -193,6 +193,14 @@ def test_what_no_run_writes_is_a_text_and_not_an_error(tmp_path: Path) -> None:
     assert (entry.commit, entry.dirty) == ("7", None)
     assert entry.imported == "k6"
     assert entries(tmp_path) == [entry]
+
+
+def test_an_import_without_times_stands_where_it_was_imported(tmp_path: Path) -> None:
+    at = "2026-01-02T00:00:00Z"
+    for day, run in ((1, "20260101T000000Z-aaaaaa"), (2, "20260102T000000Z-bbbbbb")):
+        put(tmp_path, "foreign", run, imported={"tool": "k6", "at": at}, machine={})
+        assert entries(tmp_path)[0].undated is (day == 2)
+    assert [entry.undated for entry in entries(tmp_path)] == [True, False]
 
 
 def test_hidden_folders_and_links_to_elsewhere_are_no_runs(results: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from analysis.changes import FEWEST, Changes, find
+from analysis.compare import Bound
 
 SD = 0.03
 SERIES = 400
@@ -49,6 +50,7 @@ def test_a_change_is_told_as_a_ratio_with_its_interval() -> None:
     inside, widths = 0, []
     for _ in range(SERIES):
         (change, *_) = find(series(rng, 12, 0.2, 6)).found
+        assert change.ratio is not None
         inside += change.ratio.low <= exp(0.2) <= change.ratio.high
         widths.append(change.ratio.high / change.ratio.low)
     assert 0.9 < inside / SERIES < 0.98
@@ -90,6 +92,7 @@ def test_a_constant_series_has_no_change() -> None:
 def test_levels_without_any_noise_are_told_apart() -> None:
     (change,) = find([10.0] * 4 + [20.0] * 4).found
     assert change.first == 4
+    assert change.ratio is not None
     assert change.ratio.low == pytest.approx(change.ratio.high) == pytest.approx(2)
 
 
@@ -98,6 +101,39 @@ def test_runs_are_no_surer_than_their_repeats_say() -> None:
     assert find(values, [0.001] * 8).found
     assert find(values, [0.05] * 8).found == ()
     assert find(values, [0.05] * 8).sd_log == 0.05
+
+
+LEAST, MOST, EXACT = Bound.AT_LEAST, Bound.AT_MOST, Bound.EXACT
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (EXACT, EXACT, EXACT),
+        (EXACT, LEAST, LEAST),
+        (LEAST, EXACT, MOST),
+        (EXACT, MOST, MOST),
+        (MOST, EXACT, LEAST),
+        (MOST, LEAST, LEAST),
+        (LEAST, LEAST, None),
+        (MOST, MOST, None),
+    ],
+)
+def test_between_values_that_are_bounds_a_ratio_is_one(
+    before: Bound, after: Bound, told: Bound | None
+) -> None:
+    """One such value in a level is enough."""
+    values = series(np.random.default_rng(11), 10, 0.3, 5)
+    known = [*[EXACT] * 4, before, *[EXACT] * 4, after]
+    (change,) = find(values, known=known).found
+    assert (change.ratio.bound if change.ratio else None) is told
+    assert change.first == 5
+
+
+def test_of_bounds_nobody_says_what_would_have_shown() -> None:
+    values = series(np.random.default_rng(12), 10)
+    assert find(values).detectable < inf
+    assert find(values, known=[EXACT] * 9 + [LEAST]).detectable == inf
 
 
 Values = st.lists(st.floats(1e-6, 1e9), max_size=40)
@@ -109,7 +145,7 @@ def test_any_series_gives_levels_of_three_runs_at_least(values: list[float]) -> 
     firsts = [0, *(change.first for change in found.found), found.n]
     assert found.n == len(values)
     assert not found.found or all(b - a >= FEWEST for a, b in pairwise(firsts))
-    assert all(c.ratio.low <= c.ratio.point <= c.ratio.high for c in found.found)
+    assert all(c.ratio and c.ratio.low <= c.ratio.point <= c.ratio.high for c in found.found)
 
 
 @given(st.lists(st.floats(0.1, 100), min_size=6, max_size=30), st.floats(1e-3, 1e3))

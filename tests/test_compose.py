@@ -22,7 +22,12 @@ from service import settings, telemetry
 ROOT = Path(__file__).parent.parent
 FILES = ("docker-compose.yml", "docker-compose.logs.yml")
 VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
-DOCKERFILES = ("service/Dockerfile", "loadtests/Dockerfile", "benchmarks/triton/Dockerfile")
+DOCKERFILES = (
+    "service/Dockerfile",
+    "loadtests/Dockerfile",
+    "benchmarks/triton/Dockerfile",
+    "dashboards/Dockerfile",
+)
 # Who may be root, without capabilities: one writes to a fresh volume, the other is made so.
 ROOTS = {"export", "dcgm-exporter"}
 # What each program asks itself with `-health` when it is told nothing else.
@@ -223,7 +228,7 @@ def test_a_gpu_is_asked_for_under_its_profile_only() -> None:
 
 def test_what_starts_by_default_is_the_service_and_what_watches_it() -> None:
     default = {name for name, service in STACK["services"].items() if "profiles" not in service}
-    assert default == {"yolo-api", "prometheus", "grafana", "tempo", "node-exporter"}
+    assert default == {"yolo-api", "prometheus", "grafana", "tempo", "node-exporter", "dashboard"}
 
 
 def test_what_is_mounted_is_there_and_only_results_are_written_to_the_checkout() -> None:
@@ -232,7 +237,8 @@ def test_what_is_mounted_is_there_and_only_results_are_written_to_the_checkout()
         for source, target, *options in mounts(service):
             if source[0] in "./":
                 assert (ROOT / source).exists(), f"{name} mounts {source}"
-                assert (options == ["ro"]) == (target != "/results"), f"{name} mounts {source}"
+                written = target == "/results" and name != "dashboard"
+                assert (options == ["ro"]) != written, f"{name} mounts {source}"
                 assert not source.endswith("docker.sock")
             else:
                 used.add(source)
@@ -332,6 +338,7 @@ def copied(dockerfile: str, stage: str, to: Path) -> None:
         ),
         ("loadtests/Dockerfile", "python", "-m locust -f loadtests/locustfile.py --list"),
         ("benchmarks/triton/Dockerfile", "build", "-m benchmarks triton --help"),
+        ("dashboards/Dockerfile", "build", "-m dashboards --help"),
     ],
 )
 def test_what_an_image_holds_is_enough_to_start(

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import changes, frames
+from analysis.asked import Asked
 from analysis.catalogue import Entry
 from analysis.cells import THROUGHPUT
 from analysis.compare import Value
@@ -38,7 +39,7 @@ from analysis.figures.shift import shift
 from analysis.figures.stages import stage_bars
 from analysis.figures.waterfall import waterfall
 from analysis.frames import Repeat
-from analysis.history import Asked, History, Point
+from analysis.history import History, Point
 from analysis.interval import over_repeats
 from analysis.kept import Kept, kept
 from analysis.latency import percentile
@@ -487,6 +488,45 @@ def test_a_history_shows_its_changes_with_their_ratio() -> None:
     assert len(said) == 1
     assert 1.25 < float(said[0].removeprefix("× ")) < 1.35
     assert "since 2026-01-08" in figure.alt
+
+
+def test_a_history_draws_bounds_as_bounds() -> None:
+    whole = past(12, 7)
+    points = [
+        replace(point, value=replace(point.value, at_least=True)) if n > 9 else point
+        for n, point in enumerate(whole.points)
+    ]
+    known = [point.bound(False) for point in points]
+    seen = changes.find([point.value.value for point in points], known=known)
+    figure = history(replace(whole, points=tuple(points), absolute=seen))
+    drawn = texts(inline_svg(figure))
+    assert drawn.count("↑") == 2
+    assert next(text for text in drawn if text.startswith("× ")).startswith("× > 1.")
+    assert figure.table["bound"].to_pylist() == ["exact"] * 10 + ["at least"] * 2
+    assert "↑ is at least so much" in figure.explained
+    assert "↑" not in history(whole).explained
+
+
+def test_a_change_of_which_no_ratio_is_known_has_none() -> None:
+    whole = past(12, 7)
+    (change,) = whole.absolute.found
+    without = replace(whole.absolute, found=(replace(change, ratio=None),))
+    figure = history(replace(whole, absolute=without))
+    assert "× ?" in texts(inline_svg(figure))
+    assert "by which ratio is not known" in figure.alt
+
+
+def test_a_history_of_imported_runs_says_what_they_do_not_tell() -> None:
+    whole = past(6, 99)
+    points = tuple(
+        replace(point, entry=replace(point.entry, imported="k6", machine="unknown machine"))
+        for point in whole.points
+    )
+    assert (
+        "Caution, imported runs: the machine of 6"
+        in history(replace(whole, points=points)).explained
+    )
+    assert "imported" not in history(whole).explained
 
 
 @pytest.mark.parametrize("runs", [0, 1, 2])

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from typer.testing import CliRunner
 from analysis import alike, digest, history_commands
 from analysis.catalogue import Entry, entries
 from analysis.changes import FEWEST
+from analysis.compare import Bound
 from analysis.comparison import compare
 from analysis.history import MEASURES, History, history, sentences
 from analysis.latency import AnalysisError
+from analysis.words import ratio_interval
 from benchmarks.record import Record, load
 from tests import records
 from tests.records import Campaign, Shape
@@ -103,6 +106,7 @@ def test_a_slower_variant_is_a_change_of_the_value_and_of_the_ratio(found: Histo
         points, seen = found.series(relative)
         (change,) = seen.found
         assert change.first == SLOWER_FROM
+        assert change.ratio is not None
         assert change.ratio.low < 1.3 < change.ratio.high
         (said,) = sentences(found, relative)
         started = points[SLOWER_FROM].entry.started[:10]
@@ -237,7 +241,7 @@ def test_what_nobody_measured_is_refused_with_what_there_is(made: Path, tmp_path
         asked: dict[str, Any] = {"campaign": "simulated", **arguments}
         with pytest.raises(AnalysisError, match=said.replace("?", r"\?")):
             history(every, **asked)
-    with pytest.raises(AnalysisError, match="a campaign that was run"):
+    with pytest.raises(AnalysisError, match=r"no record; expected runs of 'any'; .*makes one"):
         history([], "any")
     broken = Entry(tmp_path, "a/b", "a", "b", problem="run.json: empty")
     with pytest.raises(AnalysisError, match=r"no run of a can be read; run\.json: empty"):
@@ -256,6 +260,69 @@ def test_requests_that_were_given_up_are_a_bound(tmp_path: Path) -> None:
     (point,) = history(entries(tmp_path / "results"), "simulated").points
     assert point.value.at_least
     assert point.error_share == pytest.approx(0.75)
+
+
+GIVEN_UP = {"timeouts": 20}  # of 80 requests, so P95 lies among them and P50 does not
+LATER = {**GIVEN_UP, "timeout_ms": 60_000.0}
+UNTIL_GIVEN_UP = ", as requests were given up"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "bound", "ends"),
+    [
+        ({}, GIVEN_UP, Bound.AT_LEAST, f" times as long{UNTIL_GIVEN_UP}"),
+        (GIVEN_UP, {}, Bound.AT_MOST, f" times as long{UNTIL_GIVEN_UP}"),
+        (GIVEN_UP, LATER, None, f": otherwise; by which ratio is not known{UNTIL_GIVEN_UP}"),
+        (
+            {"median_ms": 20_000.0, "spread": 0.0},
+            {**GIVEN_UP, "timeout_ms": 5000.0},
+            Bound.AT_LEAST,
+            f" times as long{UNTIL_GIVEN_UP}; which way is not known",
+        ),
+    ],
+)
+def test_a_change_to_or_from_requests_that_were_given_up_is_a_bound(
+    tmp_path: Path,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    bound: Bound | None,
+    ends: str,
+) -> None:
+    for day in range(1, 8):
+        shape = replace(STEADY, **(after if day > 4 else before))
+        given = records.campaign({"baseline": shape}, levels=("c0008",), repeats=2, aa=None)
+        put(tmp_path / "results", day, given)
+    found = history(entries(tmp_path / "results"), "simulated")
+    (change,) = found.absolute.found
+    assert change.first == 4
+    assert (change.ratio.bound if change.ratio else None) is bound
+    (said,) = sentences(found, relative=False)
+    assert said.endswith(ends)
+    if change.ratio:
+        assert f": {ratio_interval(change.ratio)} times" in said
+        assert ratio_interval(change.ratio)[0] == (">" if bound is Bound.AT_LEAST else "<")
+
+
+def test_a_ratio_to_a_reference_that_gave_up_is_a_bound(tmp_path: Path) -> None:
+    for day in range(1, 8):
+        late = GIVEN_UP if day > 4 else {}
+        made = records.with_cell(plan(), "baseline", "c0008", **late)
+        put(tmp_path / "results", day, made)
+    found = history(entries(tmp_path / "results"), "simulated")
+    (change,) = found.relative.found
+    assert change.ratio is not None
+    assert change.ratio.bound is Bound.AT_MOST
+    assert " times as long against baseline, as requests were given up" in sentences(found, True)[0]
+
+
+def test_where_requests_were_given_up_nobody_says_what_would_have_shown(tmp_path: Path) -> None:
+    shape = replace(STEADY, timeouts=20)
+    for day in range(1, 7):
+        given = records.campaign({"baseline": shape}, levels=("c0008",), repeats=2, aa=None)
+        put(tmp_path / "results", day, given)
+    assert sentences(history(entries(tmp_path / "results"), "simulated"), relative=False) == [
+        "no change in 6 runs, as far as they tell: requests were given up in 6 of them"
+    ]
 
 
 def visits(record: Record) -> Iterator[tuple[str, str, int]]:
@@ -284,6 +351,26 @@ def test_what_was_kept_is_what_was_read(results: Path) -> None:
         assert kept.percentiles == fresh.percentiles
         assert (kept.counts, kept.requests) == (fresh.counts, fresh.requests)
         assert kept.throughput_rps == fresh.throughput_rps
+
+
+def test_ends_of_intervals_that_are_not_known_are_kept_as_such(results: Path) -> None:
+    record, cells = load(results), {("optimized", "c0008")}
+    said = {
+        "percentiles_ms": {"50": 12.0},
+        "counts": {"ok": 90, "http_error": 0, "transport_error": 0, "timeout": 0, "censored": 0},
+        "throughput_rps": 9.0,
+        "window_s": 10.0,
+        "rounded": "rounded",
+    }
+    for repeat in (record.path / "cells/optimized/c0008").iterdir():
+        (repeat / "samples.parquet").unlink()
+        facts = json.loads((repeat / "cell.json").read_text())
+        (repeat / "cell.json").write_text(json.dumps({**facts, "reported": said}))
+    record = replace(record, run={**record.run, "imported": {"tool": "k6"}})
+    fresh, kept = digest.visits(record, cells), digest.visits(record, cells)
+    assert fresh == kept
+    percentile = kept[0].percentiles["p50"]
+    assert (percentile.low_ms, percentile.value_ms, percentile.high_ms) == (-inf, 12.0, inf)
 
 
 def test_a_repeat_that_was_measured_again_is_read_again(results: Path) -> None:
@@ -333,6 +420,50 @@ def test_a_level_may_be_named_by_its_load(made: Path) -> None:
     said = run("simulated", "--results", str(made), "--level", "1", "--absolute")
     assert said.startswith("simulated: P95 of optimized with 1 client\n")
     assert "P95 ms" in said
+
+
+def refused(*arguments: str) -> str:
+    done = CliRunner().invoke(history_commands.app, list(arguments))
+    assert isinstance(done.exception, AnalysisError)
+    assert "\n" not in str(done.exception)
+    return str(done.exception)
+
+
+def test_a_load_is_looked_for_among_the_levels_of_the_campaign(
+    results: Path, tmp_path: Path
+) -> None:
+    """Here 8 are 8 requests/s; the other campaign has 8 clients."""
+    path = put(tmp_path / "results-2", 1, records.campaign({"baseline": STEADY}, ("q0008",)))
+    edit(path, name="open")
+    shutil.copytree(path, results / "open" / path.name)
+    assert "at 8 requests/s" in run("open", "--results", str(results), "--level", "8")
+    assert "with 8 clients" in run("simulated", "--results", str(results), "--level", "8")
+
+
+def test_a_level_without_a_name_is_refused(made: Path) -> None:
+    said = refused("simulated", "--results", str(made), "--level", "")
+    assert "unknown level ''; expected one of c0001, c0008" in said
+
+
+def test_without_any_record_it_says_where_none_is_and_what_makes_one(tmp_path: Path) -> None:
+    said = refused("demo", "--results", str(tmp_path))
+    assert said.startswith(f"--results: no record under {tmp_path}; expected ")
+    assert said.endswith("`windtunnel run CAMPAIGN` makes one")
+
+
+def test_what_imported_runs_do_not_tell_is_said_above_the_table(results: Path) -> None:
+    assert "imported" not in run("simulated", "--results", str(results))
+    for day, folder in enumerate(sorted((results / "simulated").iterdir())):
+        told = json.loads((folder / "run.json").read_text())
+        at = told["started"] if day < 3 else "2026-02-01T00:00:00Z"
+        told |= {"imported": {"tool": "k6", "at": at}, "machine": {}}
+        (folder / "run.json").write_text(json.dumps(told))
+    lines = run("simulated", "--results", str(results)).splitlines()
+    table = next(n for n, line in enumerate(lines) if line.startswith("run "))
+    assert " ".join(lines[2 : table - 1]) == (
+        "imported runs: the machine of 8 is not known, and is taken to be one and the same; the"
+        " time of 3 is not known, and that of the import stands for it"
+    )
 
 
 def test_the_command_names_what_it_leaves_out(results: Path) -> None:

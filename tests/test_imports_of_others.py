@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from analysis import comparison
+from analysis.commands import app as compare_app
 from analysis.latency import percentile
 from benchmarks import record
 from benchmarks.fields import CampaignError
@@ -338,6 +339,53 @@ def test_repeats_that_were_not_measured_in_blocks_are_said_to_be_so(tmp_path: Pa
     assert any("interleaved" in s for s in found.run["imported"]["cannot_know"])
 
 
+def attack(file: Path, start_s: int, median_ms: float, seed: int) -> Path:
+    """What vegeta leaves of 2 s at 100 requests/s, so many seconds after a full minute."""
+    rng, first = np.random.default_rng(seed), json.loads(VEGETA.splitlines()[0])
+    median_ms *= float(np.exp(0.02 * rng.standard_normal()))
+    with file.open("w") as out:
+        for number, took_ms in enumerate(median_ms * np.exp(0.2 * rng.standard_normal(200))):
+            begun = f"2026-03-01T00:00:{start_s + number // 100:02d}.{number % 100:02d}Z"
+            result = {"seq": number, "code": 200, "error": "", "timestamp": begun}
+            out.write(json.dumps({**first, **result, "latency": round(took_ms * 1e6)}) + "\n")
+    return file
+
+
+def test_a_second_copy_of_the_reference_shows_the_noise_floor(tmp_path: Path) -> None:
+    files = [
+        f"{name}={attack(tmp_path / f'{name}-{repeat}.json', 3 * (3 * repeat + n), ms, repeat + n)}"
+        for repeat in range(3)
+        for n, (name, ms) in enumerate((("a", 20.0), ("a.aa", 20.0), ("b", 30.0)))
+    ]
+    found = imported(tmp_path / "results", *files)
+    assert (found.aa, found.reference, found.variants) == ("a.aa", "a", ["a", "b", "a.aa"])
+    assert list(found.campaign["variants"]) == ["a", "b"]
+    assert len(found.completed()) == 9
+    result = comparison.compare(found)
+    assert not any(doubt.kind == "no_aa_pair" for doubt in result.doubts)
+    (difference,) = [d for d in result.matrix.differences if d.measure == "p50"]
+    assert (difference.variant, difference.verdict) == ("b", "slower")
+    assert difference.floor is not None
+    assert 0 < difference.floor < 0.2
+    done = CliRunner().invoke(compare_app, ["compare", str(found.path)], env={"COLUMNS": "160"})
+    assert f"±{difference.floor:.1%}" in done.output
+    assert "noise floor" in done.output
+
+
+def test_repeats_that_overlap_are_no_blocks(tmp_path: Path) -> None:
+    """The second repeat of `a` begins while the first one of `b` goes on."""
+    for overlap_s in (0, 1):
+        starts = {"a": (0, 6 - overlap_s), "b": (4, 9)}
+        files = [
+            f"{name}={attack(tmp_path / f'{name}{overlap_s}{n}.json', start_s, 20.0, start_s)}"
+            for name, begun in starts.items()
+            for n, start_s in enumerate(begun)
+        ]
+        found = imported(tmp_path / f"results-{overlap_s}", *files, "--rate", "100")
+        said = any("interleaved" in s for s in found.run["imported"]["cannot_know"])
+        assert said is bool(overlap_s)
+
+
 def test_a_log_in_another_unit_is_read_as_it_is_told(tmp_path: Path) -> None:
     ns = table(DATA / "python.hlog")
     us = table(DATA / "python.hlog", unit="us")
@@ -484,12 +532,29 @@ def test_a_histogram_whose_counts_are_too_many_rows_is_refused(tmp_path: Path) -
 
 WRONG_ARGUMENTS = {
     "no file": (["baseline"], "no file; expected NAME=FILE"),
+    "a name without a file": (
+        ["b="], r"'b=': no file; expected NAME=FILE, .*; put it behind the ="),
     "no such file": (["baseline=nowhere.json"], "nowhere.json: no such file"),
     "a folder": ([f"baseline={DATA}"], "no regular file"),
     "what cannot be a file": (["baseline=" + "x" * 300], "name too long"),
     "a name with a zero": (["baseline=a\0b"], "null byte"),
     "a name that leaves the folder": ([f"../up={DATA}/hey-baseline.csv"], "it becomes a folder"),
-    "a name with a dot": ([f"a.aa={DATA}/hey-baseline.csv"], "it becomes a folder"),
+    "a name with a dot": ([f"a.b={DATA}/hey-baseline.csv"], "it becomes a folder"),
+    "a copy of a copy": ([f"a.aa.aa={DATA}/hey-baseline.csv"], "it becomes a folder"),
+    "a copy of nobody": ([f".aa={DATA}/hey-baseline.csv"], "it becomes a folder"),
+    "a copy alone": (
+        [f"a.aa={DATA}/hey-baseline.csv"], "a.aa: only a second copy; expected a too; add a=FILE"),
+    "a copy of another than the reference": (
+        [f"a@4={DATA}/hey-baseline.csv", f"b@4={DATA}/hey-candidate.csv", "b.aa@4=x"],
+        "b.aa: a second copy of b; expected .* which is a; write a.aa=FILE, or .*--reference b"),
+    "a copy of what is not there": (
+        [f"a@4={DATA}/hey-baseline.csv", "c.aa@4=x"], "which is a; write a.aa=FILE$"),
+    "a copy as the reference": (
+        [f"a@4={DATA}/hey-baseline.csv", "a.aa@4=x", "--reference", "a.aa"],
+        "unknown variant 'a.aa'; expected one of a"),
+    "a copy at another level": (
+        [f"a@4={DATA}/hey-baseline.csv", f"a.aa@8={DATA}/hey-candidate.csv"],
+        "a was measured with 4 clients, a.aa with 8 clients; expected a level that both have"),
     "no name": ([f"={DATA}/hey-baseline.csv"], "it becomes a folder"),
     "a level that is none": ([f"a@x={DATA}/hey-baseline.csv"], "the level 'x'; expected NAME="),
     "no clients at all": ([f"a@0={DATA}/hey-baseline.csv"], "clients is 0; expected 1 to 9999"),

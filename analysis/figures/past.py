@@ -7,23 +7,25 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
 from statistics import geometric_mean, median
+from typing import Any
 
 import altair as alt
 import pyarrow as pa
 
 from analysis.cells import THROUGHPUT
-from analysis.changes import Changes
-from analysis.compare import Ratio
+from analysis.changes import Change, Changes
+from analysis.compare import Bound, Ratio
 from analysis.figures.axes import Span, fine_span, named_axis
 from analysis.figures.figure import Figure, chart_of, layered, nothing
 from analysis.figures.style import VARIANTS
-from analysis.history import History, Point, sentences
+from analysis.history import History, Point, sentences, untold
 from analysis.words import (
     floor_text,
     levels_phrase,
     measure_header,
     measure_name,
     plain,
+    ratio_interval,
     ratio_point,
 )
 
@@ -32,6 +34,8 @@ MOST_RUNS = 400
 MOST_LABELS = 7
 LABEL_SHARE = 0.1  # of the width, which the ratio at a change takes
 CROWDED = 100  # runs, from which marks are smaller
+# At a value that is a bound: which way the true one lies.
+ARROWS = {Bound.AT_LEAST.value: ("↑", -10), Bound.AT_MOST.value: ("↓", 10)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def _chart(points: Sequence[Point], changes: Changes, title: str, relative: bool
     levels = list(_levels(points, values, changes))
     skipped = max(0, len(values) - MOST_RUNS)
     marks = [
-        {"x": place, "y": value, "low": of.low, "high": of.high, "interval": of.high < inf}
+        _mark(place, value, of, points[place].bound(relative))
         for place, (value, of) in enumerate(values)
         if place >= skipped
     ]
@@ -123,12 +127,26 @@ def _chart(points: Sequence[Point], changes: Changes, title: str, relative: bool
         base.mark_point(
             color=VARIANTS[0], filled=True, size=15 if crowded else 45, opacity=1
         ).encode(y=y),
+        *(
+            base.transform_filter(f"datum.bound == '{bound}'")
+            .mark_text(style="label", text=arrow, dy=dy)
+            .encode(y=y)
+            for bound, (arrow, dy) in ARROWS.items()
+            if any(mark["bound"] == bound for mark in marks)
+        ),
         height=HEIGHT_PX,
     )
 
 
+def _mark(place: int, value: float, of: Ratio, bound: Bound) -> dict[str, Any]:
+    """A run; as in tables, there is no interval where one of its ends is not known."""
+    interval = of.high < inf and of.bound is Bound.EXACT
+    ends = {"low": of.low, "high": of.high, "interval": interval}
+    return {"x": place, "y": value, **ends, "bound": bound.value}
+
+
 def _ends(
-    marks: Sequence[dict[str, float]], levels: Sequence[_Level], skipped: int
+    marks: Sequence[dict[str, Any]], levels: Sequence[_Level], skipped: int
 ) -> Iterator[float]:
     """What the axis is to hold: every value, most of the intervals, the bands."""
     values = [mark["y"] for mark in marks]
@@ -177,7 +195,7 @@ def _rules(changes: Changes, x: alt.X, skipped: int, runs: int) -> Iterator[alt.
         if change.first > skipped:
             apart = (change.first - labelled) / (runs - skipped) >= LABEL_SHARE
             labelled = change.first if apart else labelled
-            text = f"× {ratio_point(change.ratio)}" if apart else ""
+            text = f"× {_times(change)}" if apart else ""
             rows.append({"x": change.first - 0.5, "text": text})
     if rows:
         base = chart_of(rows).encode(x=x)
@@ -187,10 +205,20 @@ def _rules(changes: Changes, x: alt.X, skipped: int, runs: int) -> Iterator[alt.
         )
 
 
+def _times(change: Change) -> str:
+    """Of a bound only the bound."""
+    if change.ratio is None:
+        return "?"
+    exact = change.ratio.bound is Bound.EXACT
+    return ratio_point(change.ratio) if exact else ratio_interval(change.ratio)
+
+
 def _explained(found: History, points: Sequence[Point], relative: bool) -> Iterator[str]:
     value = "ratio to the reference of the same run" if relative else "median over repeats"
     yield f"Each point is a run's {value}, with its 95 % interval."
     yield "Level lines are the means between changes; a broken line is a change, with its ratio."
+    if any(point.bound(relative) is not Bound.EXACT for point in points):
+        yield "↑ is at least so much, ↓ at most: requests were given up."
     floors = [point.floor for point in points if point.floor is not None]
     if floors:
         yield f"Grey band: how far copies of one service differ ({floor_text(median(floors))})."
@@ -198,6 +226,8 @@ def _explained(found: History, points: Sequence[Point], relative: bool) -> Itera
         yield f"The newest {MOST_RUNS} of {len(points)} runs are drawn."
     if found.left_out:
         yield f"Left out: {counted(len(found.left_out), 'run')} that cannot be held against these."
+    if caution := untold(points):
+        yield f"Caution, {caution}."
 
 
 def counted(count: int, word: str) -> str:
@@ -213,8 +243,13 @@ def _table(points: Sequence[Point], relative: bool, measure: str) -> pa.Table:
             "started": [plain(point.entry.started) for point in points],
             "commit": [plain(point.entry.commit) for point in points],
             column: [value for value, _ in values],
-            "low": [of.low for _, of in values],
-            "high": [of.high for _, of in values],
+            "bound": [point.bound(relative).value for point in points],
+            "low": pa.array(
+                [None if of.bound is Bound.AT_MOST else of.low for _, of in values], pa.float64()
+            ),
+            "high": pa.array(
+                [None if of.bound is Bound.AT_LEAST else of.high for _, of in values], pa.float64()
+            ),
             "noise_floor": pa.array([point.floor for point in points], pa.float64()),
             "repeats": [point.repeats for point in points],
             "requests": [point.requests for point in points],

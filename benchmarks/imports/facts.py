@@ -5,6 +5,7 @@ run.json and cell.json of an import: which files, and what they do not say.
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from benchmarks.imports.found import NS, Found
@@ -22,7 +23,13 @@ class Plan:
     question: str
     reference: str
     variants: tuple[str, ...]
+    aa: str | None  # the reference's second copy, which is not among the variants
     warmup_s: float
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """All that has files: the variants, and the copy at the end."""
+        return (*self.variants, *([self.aa] if self.aa else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,7 @@ def _campaign(plan: Plan, order: Sequence[Imported]) -> dict[str, Any]:
         "repeats": max(each.visit.repeat for each in order),
         "warmup_s": plan.warmup_s,
         "reference": plan.reference,
-        "aa": None,
+        "aa": plan.aa,
         "margin": MARGIN,
     }
 
@@ -142,8 +149,17 @@ def _in_blocks(order: Sequence[Imported]) -> bool:
     if any(each.began_ns is None for each in order):
         return False
     levels = {each.visit.level for each in order}
-    series = [[e.visit.repeat for e in order if e.visit.level == level] for level in levels]
-    return all(repeats == sorted(repeats) for repeats in series)
+    return all(_are_apart([e for e in order if e.visit.level == level]) for level in levels)
+
+
+def _are_apart(found: Sequence[Imported]) -> bool:
+    """Of one level: whether the first repeats of all variants ended before any second one began."""
+    repeats = sorted({each.visit.repeat for each in found})
+    blocks = [[each for each in found if each.visit.repeat == repeat] for repeat in repeats]
+    return all(
+        max(each.ended_ns for each in before) <= min(each.began_ns or 0 for each in after)
+        for before, after in pairwise(blocks)
+    )
 
 
 def _utc(unix_ns: int) -> str:

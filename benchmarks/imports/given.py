@@ -3,7 +3,7 @@ What the command line says of each file: NAME=FILE, NAME@8=FILE (clients), NAME@
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from benchmarks.imports.source import ForeignFileError, excerpt
 from benchmarks.record import clients_level, rate_level
 
 FORMS = "NAME=FILE, NAME@8=FILE (8 clients) or NAME@50/s=FILE (50 requests a second)"
+COPY = ".aa"  # behind the reference's name: its second copy, as a campaign's `aa` makes one
 MOST_CLIENTS, MOST_RATE = 9999, 10_000_000.0
 _LEVEL = re.compile(r"(\d{1,9})|(\d{1,9}(?:\.\d{1,6})?)/s", re.ASCII)
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "": 1.0}
@@ -38,12 +39,27 @@ def read(texts: Iterable[str], level: str | None = None) -> list[Given]:
     for text in texts:
         name, equals, file = text.partition("=")
         if not equals or not file:
-            raise _wrong(text, "no file", f"add one, such as baseline={text}")
+            remedy = "put it behind the =" if equals else f"add one, such as baseline={text}"
+            raise _wrong(text, "no file", remedy)
         name, at, own = name.partition("@")
         # It becomes a folder.
-        variant = fields.folder_name(excerpt(text), name)
-        found.append(Given(variant, _level(text, own) if at else level, _path(file)))
+        fields.folder_name(excerpt(text), name.removesuffix(COPY))
+        found.append(Given(name, _level(text, own) if at else level, _path(file)))
     return found
+
+
+def copy_of(reference: str, names: Sequence[str]) -> str | None:
+    """The reference's second copy, if there is one; ForeignFileError for a copy of another."""
+    copies = [name for name in names if name.endswith(COPY)]
+    for copy in copies:
+        original = copy.removesuffix(COPY)
+        if original != reference:
+            other = f", or choose --reference {original}" if original in names else ""
+            raise ForeignFileError(
+                f"{copy}: a second copy of {original}; expected one of the reference, which is"
+                f" {reference}; write {reference}{COPY}=FILE{other}"
+            )
+    return next(iter(copies), None)
 
 
 def level_of(clients: int | None, rate: float | None) -> str | None:

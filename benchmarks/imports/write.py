@@ -105,7 +105,7 @@ class Writer:
 
     def _check_levels(self) -> None:
         """Every variant has to meet the reference at one level at least."""
-        levels: dict[str, set[str]] = {variant: set() for variant in self._plan.variants}
+        levels: dict[str, set[str]] = {variant: set() for variant in self._plan.measured}
         for each in self.imported:
             levels[each.visit.variant].add(each.visit.level)
         reference = self._plan.reference
