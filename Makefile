@@ -31,12 +31,15 @@ demo: system setup build ## real campaigns of about five minutes, and what they 
 	$(BIN)/windtunnel compare benchmarks/results/demo_api
 	$(BIN)/windtunnel compare benchmarks/results/demo_tracks
 	$(BIN)/windtunnel compare benchmarks/results/demo
+	@echo; echo "The same with pictures: $(BIN)/windtunnel report benchmarks/results/demo --open,"
+	@echo "and all records in a browser: make dashboard"
 
 .PHONY: test
 test: system setup build ## all tests: Go, then Python; those of PyTorch if `make setup-pytorch` was made
 	$(BIN)/python -m benchmarks.environments simd || { test -z "$${CI:-}" && echo "the tests of pillow-simd are left out"; }
 	$(BIN)/python -m benchmarks.environments triton || { test -z "$${CI:-}" && echo "the tests of Triton are left out"; }
 	scripts/prometheus.sh
+	scripts/chromium.sh
 	cd $(GENERATOR) && go test $(RACE) ./...
 	$(BIN)/pytest -n 2 --dist loadfile -m "not alone"
 	$(BIN)/pytest -m alone
@@ -57,6 +60,8 @@ bench: system setup build setup-simd setup-triton ## the instrument's accuracy a
 	$(BIN)/python -m benchmarks.components.overhead
 	$(BIN)/python -m benchmarks.components.triton
 	$(BIN)/python -m benchmarks.components.telemetry
+	$(BIN)/python -m benchmarks.components.analysis
+	$(BIN)/python -m benchmarks.components.dashboard
 
 .PHONY: peers
 peers: setup build ## triton_bench beside wrk, hey, vegeta, bombardier, fortio, k6 and oha (20 minutes; ARGS=--quick: 5)
@@ -65,6 +70,10 @@ peers: setup build ## triton_bench beside wrk, hey, vegeta, bombardier, fortio, 
 .PHONY: serve
 serve: setup ## the service on port 9600, preset `optimized`
 	SERVICE_PRESET=$${SERVICE_PRESET:-optimized} $(BIN)/windtunnel serve
+
+.PHONY: dashboard
+dashboard: setup ## the app that compares records, on port 8501
+	$(BIN)/windtunnel dashboard
 
 .PHONY: triton
 triton: setup-triton ## the real Triton on ports 8000 to 8002, for `make serve` beside it
@@ -128,7 +137,7 @@ go: | $(TOOLS)/bin/uv
 .PHONY: lock
 lock: | $(TOOLS)/bin/uv ## requirements/*.txt from pyproject.toml: names, versions, hashes
 	uv pip compile pyproject.toml --quiet --no-header --universal --generate-hashes --python-version 3.11 \
-	  --group service --group pillow --group loadtests --group analysis \
+	  --group service --group pillow --group loadtests --group analysis --group dashboards \
 	  --group grafana --group peers --group dev -o requirements/default.txt
 	uv pip compile pyproject.toml --quiet --no-header --universal --generate-hashes --python-version 3.11 \
 	  --group service --group simd -o requirements/simd.txt

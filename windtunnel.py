@@ -10,7 +10,11 @@ import sys
 import typer
 
 import analysis.commands
+import analysis.history_commands
+import analysis.report_commands
 import benchmarks.commands
+import benchmarks.import_commands
+import dashboards.commands
 import service.commands
 from analysis.latency import AnalysisError
 from benchmarks.fields import CampaignError
@@ -27,6 +31,8 @@ windtunnel run benchmarks/campaigns/demo.toml
 
 windtunnel compare          (the newest record)
 
+windtunnel dashboard        (all records, in a browser)
+
 windtunnel gate benchmarks/results/demo --policy benchmarks/policies/example.toml
 """
 
@@ -37,8 +43,16 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for package in (benchmarks.commands, analysis.commands, service.commands):
-    app.add_typer(package.app)
+for module in (
+    benchmarks.commands,
+    benchmarks.import_commands,
+    analysis.commands,
+    analysis.report_commands,
+    analysis.history_commands,
+    dashboards.commands,
+    service.commands,
+):
+    app.add_typer(module.app)
 
 
 def main() -> None:

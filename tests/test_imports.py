@@ -15,6 +15,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "loadtests": set(),
     "benchmarks": {"loadtests"},
     "analysis": {"benchmarks", "loadtests"},
+    "dashboards": {"analysis"},
 }
 OURS = {*MAY_IMPORT, "windtunnel"}
 

@@ -1,0 +1,1 @@
+"""The app: what the analysis says of records, as pages in a browser."""

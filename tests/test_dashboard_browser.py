@@ -1,0 +1,303 @@
+"""
+The app in a real browser: what Streamlit's test runner cannot see.
+
+One process serves a folder with every kind of run, one Chromium looks at it. With
+WINDTUNNEL_SCREENSHOTS=FOLDER every page is drawn there, in light and dark.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+
+from dashboards.settings import ADDRESS, arguments, environment
+from tests import gallery
+from tests.conftest import leave_out
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",  # which is small in a container
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"], "resultTypes": ["violations"]}
+PAGES = (
+    *("", "runs", "matrix", "curves", "compare", "cell", "stages", "flamegraphs", "history"),
+    "method",
+)
+# On every page but the first, Streamlit asks whether its server lies below the page.
+KNOWN = re.compile(r"/_stcore/(health|host-config)$")
+READY = """() => document.querySelector('h1')
+    && !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')"""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a browser did besides showing a page."""
+
+    hosts: set[str] = field(default_factory=set)
+    errors: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        page.on("request", lambda request: self.asked(request))
+        page.on("console", lambda message: self.told(message))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("dialog", lambda dialog: self.errors.append(f"dialog: {dialog.message}"))
+
+    def asked(self, request: Request) -> None:
+        if request.url.startswith(("http", "ws")):
+            self.hosts.add(urlsplit(request.url).hostname or "")
+
+    def told(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not KNOWN.search(str(message.location.get("url"))):
+            self.errors.append(message.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The app as it is served."""
+
+    address: str
+    results: Path
+    runs: dict[str, str]
+
+    def url(self, page: str, **query: str) -> str:
+        return f"{self.address}/{page}?{urlencode(query)}"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    results = tmp_path_factory.mktemp("results")
+    kinds = (gallery.hostile, gallery.broken, gallery.running, gallery.real)
+    runs = {make.__name__: make(results) for make in kinds}
+    runs["last"] = gallery.history(results)[-1]
+    port = free_port()
+    variables = environment(results) | {"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
+    log = tmp_path_factory.mktemp("app") / "log"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments(port)],
+            cwd=gallery.ROOT,
+            env=variables,
+            stdout=sink,
+            stderr=sink,
+        )
+    try:
+        wait_until_up(f"http://{ADDRESS}:{port}/_stcore/health", process, log)
+        yield Site(f"http://{ADDRESS}:{port}", results, runs)
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert "Traceback" not in log.read_text()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the app ended: {log.read_text()}"
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise AssertionError(f"the app was not up in 60 s: {log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def browser(site: Site) -> Iterator[BrowserContext]:
+    """One browser; its theme is what a page asks for."""
+    if CHROMIUM is None:
+        leave_out("there is no Chromium: `apt-get install chromium`, or say where with CHROMIUM")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
+        chromium.close()
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@pytest.fixture
+def page(browser: BrowserContext, seen: Seen) -> Iterator[Page]:
+    """A tab; whatever a test looks at, nothing is asked of others and nothing fails."""
+    tab = browser.new_page()
+    seen.watch(tab)
+    yield tab
+    tab.close()
+    assert seen.hosts <= {ADDRESS}
+    assert not seen.errors
+
+
+def show(page: Page, url: str) -> None:
+    page.goto(url)
+    wait(page)
+
+
+def wait(page: Page) -> None:
+    """Until Streamlit has drawn the page and nothing is running."""
+    page.wait_for_selector("h1")
+    page.wait_for_timeout(300)
+    page.wait_for_function(READY, timeout=30_000)
+    page.wait_for_timeout(200)
+
+
+def query(page: Page) -> str:
+    """The URL as the browser's bar has it; it changes without a load."""
+    text: str = page.evaluate("decodeURIComponent(location.search)")
+    return text
+
+
+def draw(page: Page, name: str) -> None:
+    """A picture of the whole page, where one is wanted."""
+    folder = os.environ.get("WINDTUNNEL_SCREENSHOTS")
+    if folder:
+        height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+        page.set_viewport_size({"width": 1440, "height": max(1000, height + 20)})
+        page.wait_for_timeout(400)
+        page.screenshot(path=Path(folder) / f"{name}.png")
+        page.set_viewport_size({"width": 1440, "height": 1000})
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_can_be_read_by_everybody(page: Page, site: Site, theme: str) -> None:
+    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    found: dict[str, str] = {}
+    for name in PAGES:
+        show(page, site.url(name, run=site.runs["last" if name == "history" else "real"]))
+        assert not page.get_by_test_id("stException").count()
+        draw(page, f"{name or 'overview'}-{theme}")
+        page.evaluate(AXE)
+        told = page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
+        found |= {f"{name}: {each['id']}": each["nodes"][0]["html"] for each in told}
+    assert not found
+
+
+def test_a_choice_is_in_the_url_and_goes_along_to_other_pages(page: Page, site: Site) -> None:
+    show(page, site.url("matrix", run=site.runs["last"]))
+    page.locator(".st-key-measure").get_by_text("P50").click()
+    page.wait_for_function("location.search.includes('measure=P50')")
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Curves").click()
+    page.wait_for_function("location.pathname == '/curves'")
+    wait(page)
+    assert "measure=P50" in query(page)
+    assert f"run={site.runs['last']}" in query(page)
+    assert page.get_by_role("heading", name="What throughput costs at P50").count()
+
+
+def test_another_run_of_the_box_is_in_the_url(page: Page, site: Site) -> None:
+    show(page, site.url(""))
+    page.locator(".st-key-run_box input").click()
+    page.get_by_role("option", name="hostile").click()
+    page.wait_for_function("location.search.includes('hostile')")
+    wait(page)
+    assert query(page) == f"?run={site.runs['hostile']}"
+
+
+def test_names_of_a_record_are_never_markup(page: Page, site: Site) -> None:
+    for name in ("", "compare", "cell", "stages", "method", "runs"):
+        show(page, site.url(name, run=site.runs["hostile"], variant=gallery.HOSTILE[1]))
+        main = page.get_by_test_id("stMain")
+        links = main.locator("a").evaluate_all("links => links.map(link => link.href)")
+        assert [link for link in links if not link.startswith(site.address)] == []
+        assert not main.locator("script, .katex, img[src=x]").count()
+        if name in ("", "compare"):
+            assert gallery.HOSTILE[2] in main.inner_text().replace("\u2060", "")
+
+
+def test_ticked_runs_are_compared(page: Page, site: Site) -> None:
+    show(page, site.url("runs"))
+    box = page.locator(".st-key-runs_table canvas").first.bounding_box()
+    assert box is not None
+    for row in (1, 4):  # between them lies one that cannot be read
+        page.mouse.click(box["x"] + 16, box["y"] + 35 * row + 17)
+        wait(page)
+    page.get_by_test_id("stMain").get_by_role("link", name="Compare").click()
+    page.wait_for_function("location.pathname == '/compare'")
+    wait(page)
+    assert query(page).count("run=") == 2
+    assert page.get_by_role("heading", name="Beside another run").count()
+
+
+def test_a_chart_is_saved_when_it_is_asked_for(page: Page, site: Site) -> None:
+    show(page, site.url("matrix", run=site.runs["real"]))
+    page.get_by_role("button", name="Save").first.click()
+    with page.expect_download() as download:
+        page.get_by_test_id("stPopoverBody").get_by_role("button", name="PNG").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+    assert download.value.suggested_filename.endswith(".png")
+
+
+def test_the_report_of_a_comparison_is_one_file(page: Page, site: Site) -> None:
+    show(page, site.url("compare", run=site.runs["real"]))
+    page.get_by_role("button", name="Save this comparison").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="HTML report").click()
+    text = Path(download.value.path()).read_text()
+    assert text.lower().startswith("<!doctype html>")
+    assert "optimized" in text
+
+
+def test_a_ticked_cell_is_a_click_away(page: Page, site: Site) -> None:
+    show(page, site.url("matrix", run=site.runs["real"]))
+    # A table is drawn when it comes into view.
+    page.get_by_role("heading", name="All values").scroll_into_view_if_needed()
+    table = page.locator(".st-key-cells_table canvas").first
+    table.wait_for()
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 16, box["y"] + 35 * 3 + 17)
+    page.get_by_role("link", name="Cell: seed, 1 client").click()
+    page.wait_for_function("location.pathname == '/cell'")
+    wait(page)
+    assert "variant=seed&level=1+client" in query(page)
+    assert page.get_by_role("heading", name="seed with 1 client, repeat 1").count()
+
+
+def test_a_running_run_is_followed_without_a_reload(page: Page, site: Site, tmp_path: Path) -> None:
+    run = site.results / site.runs["running"]
+    kept = tmp_path / "r01"
+    shutil.move(run / "cells/baseline/c0001/r01", kept)
+    show(page, site.url("method", run=site.runs["running"]))
+    page.get_by_text("5 of 18 repeats are there").wait_for()
+    shutil.move(kept, run / "cells/baseline/c0001/r01")
+    page.get_by_text("6 of 18 repeats are there").wait_for(timeout=15_000)
+
+
+def test_the_keyboard_reaches_another_page(page: Page, site: Site) -> None:
+    show(page, site.url("", run=site.runs["real"]))
+    link = page.get_by_test_id("stSidebar").get_by_role("link", name="Stages")
+    link.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.pathname == '/stages'")
+    wait(page)
+    assert page.get_by_role("heading", name="Which stage costs?").count()
