@@ -27,7 +27,14 @@ def triton_bench() -> Path:
 
 
 # The modules that take longest, begun first: two processes then end at about the same time.
-LONGEST = ("test_run", "test_observed", "test_triton_faults", "test_tracks", "test_service_api")
+LONGEST = (
+    "test_dashboard_browser",
+    "test_run",
+    "test_observed",
+    "test_triton_faults",
+    "test_tracks",
+    "test_service_api",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

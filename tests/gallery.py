@@ -12,6 +12,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from benchmarks.import_commands import app as importer
+from tests.golden import DEMO
 from tests.records import Shape, campaign, with_cell, write
 
 ROOT = Path(__file__).parent.parent
@@ -108,9 +109,8 @@ def imported(results: Path) -> str:
 
 def real(results: Path) -> str:
     """The demo's record, as it lies in the repository."""
-    found = next((ROOT / "benchmarks/results/demo").iterdir())
-    shutil.copytree(found, results / "demo" / found.name)
-    return f"demo/{found.name}"
+    shutil.copytree(DEMO, results / "demo" / DEMO.name)
+    return f"demo/{DEMO.name}"
 
 
 def _put(results: Path, plan: Any, run: str, folder: str) -> str:

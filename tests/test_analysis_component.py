@@ -11,7 +11,8 @@ from analysis.compare import Verdict
 from analysis.comparison import compare
 from benchmarks.components import made_up
 from benchmarks.components.analysis import LIST, Row, cost, listing
-from benchmarks.record import RESULTS, load
+from benchmarks.record import load
+from tests.golden import DEMO
 
 ROWS = 2000
 
@@ -30,7 +31,7 @@ def encodings(file: Path) -> dict[str, set[str]]:
 
 
 def test_made_up_samples_are_encoded_as_the_generator_encodes_them(large: Path) -> None:
-    real = next(RESULTS.glob("demo/*/cells/*/*/*/samples.parquet"))
+    real = next(DEMO.glob("cells/*/*/*/samples.parquet"))
     made = next(large.glob("cells/*/*/*/samples.parquet"))
     assert encodings(made) == encodings(real)
     generator = Path("loadtests/triton_bench/sample/file.go").read_text()

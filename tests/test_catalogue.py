@@ -13,6 +13,7 @@ from analysis import cache, catalogue
 from analysis.catalogue import Entry, entries, find, machine_key, progress
 from benchmarks.record import RESULTS
 from tests import records
+from tests.golden import DEMO
 from tests.records import Shape
 
 BASE = {"baseline": Shape(requests=80), "optimized": Shape(requests=80)}
@@ -37,7 +38,7 @@ def results(tmp_path: Path) -> Path:
 
 def put(folder: Path, campaign: str, run: str, question: str = "", **changes: Any) -> Path:
     """A run.json of the demo as another run's; its visits are not there."""
-    told = json.loads(next(RESULTS.glob("demo/*/run.json")).read_text())
+    told = json.loads((DEMO / "run.json").read_text())
     told["campaign"] |= {"name": campaign, "question": question}
     day = f"{run[:4]}-{run[4:6]}-{run[6:8]}T00:00:00Z"
     path = folder / campaign / run
@@ -47,8 +48,7 @@ def put(folder: Path, campaign: str, run: str, question: str = "", **changes: An
 
 
 def test_an_entry_says_what_run_json_says() -> None:
-    entry = next(entry for entry in entries(RESULTS) if entry.campaign == "demo")
-    assert entry.path.parent == RESULTS / "demo"
+    (entry,) = [entry for entry in entries(RESULTS) if entry.path == DEMO]
     assert entry.id == f"demo/{entry.run}"
     assert entry.problem is None
     assert (entry.status, entry.model, entry.tracks) == ("complete", "nano", ("A",))
@@ -56,7 +56,7 @@ def test_an_entry_says_what_run_json_says() -> None:
     assert (entry.reference, entry.aa) == ("baseline", "baseline.aa")
     assert (entry.levels, entry.repeats) == (("c0001", "c0032"), 5)
     assert entry.machine.startswith("Intel(R) Xeon(R) Processor, 2 cores, 24 GiB")
-    assert (entry.dirty, entry.slo, entry.imported) == (False, None, None)
+    assert (entry.dirty, entry.slo, entry.imported) == (False, "p95=300ms", None)
 
 
 def test_runs_are_listed_newest_first(results: Path) -> None:
@@ -131,8 +131,8 @@ def test_an_index_that_cannot_be_kept_costs_nothing_but_time(
     for file in cache_folder.rglob("*.json"):
         file.unlink()
     # A file where a folder is needed: nothing can be written, whoever one is.
-    (cache_folder / "1").rmdir()
-    (cache_folder / "1").write_text("")
+    (cache_folder / f"{cache.VERSION}").rmdir()
+    (cache_folder / f"{cache.VERSION}").write_text("")
     assert entries(results) == cold
 
 

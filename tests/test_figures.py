@@ -46,7 +46,8 @@ from analysis.latency import percentile
 from analysis.objective import parse
 from analysis.usl import Scaling, scaling
 from analysis.words import measured, plain
-from benchmarks.record import RESULTS, Visit, clients_level, load
+from benchmarks.record import Visit, clients_level, load
+from tests.golden import DEMO
 from tests.loads import matrix, visited
 from tests.records import Shape, arrays, campaign, with_cell, write
 
@@ -60,7 +61,7 @@ SHAPE = Shape(median_ms=20, requests=120, noise=0.02, stages=STAGES)
 
 @pytest.fixture(scope="module")
 def demo() -> Comparison:
-    return compare(load(RESULTS / "demo"))
+    return compare(load(DEMO))
 
 
 @pytest.fixture(scope="module")
@@ -438,7 +439,7 @@ def scaled() -> Comparison:
                 rps = 50 * n / (1 + sigma * (n - 1) + kappa * n * (n - 1))
                 rps *= float(np.exp(0.02 * rng.standard_normal()))
                 visits.append(visited(clients_level(n), block, variant=name, rps=rps))
-    return Comparison(load(RESULTS / "demo"), matrix(visits), (), None)
+    return Comparison(load(DEMO), matrix(visits), (), None)
 
 
 def test_a_curve_of_scaling_is_that_of_the_law() -> None:

@@ -17,7 +17,8 @@ from analysis.objective import parse
 from analysis.report_sections import measure_of, sections
 from analysis.terminal import doubt_line, shown
 from analysis.words import measured, plain, ratio_interval, ratio_point
-from benchmarks.record import RESULTS, load
+from benchmarks.record import load
+from tests.golden import DEMO
 from tests.records import Shape, campaign, with_cell, write
 
 ROOT = Path(__file__).parent.parent
@@ -67,7 +68,7 @@ def said(line: str) -> str:
 
 @pytest.fixture(scope="module")
 def demo() -> Comparison:
-    return compare(load(RESULTS / "demo"), slo=SLO)
+    return compare(load(DEMO), slo=SLO)
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +229,7 @@ def test_the_command_writes_the_page_and_says_where(tmp_path: Path) -> None:
 def test_the_command_writes_markdown(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     code, _, _ = invoke(
-        str(RESULTS / "demo"), "--format", "markdown", "--output", str(path), "--reference", "seed"
+        str(DEMO), "--format", "markdown", "--output", str(path), "--reference", "seed"
     )
     assert code == 0
     assert path.read_text().startswith("### Is the optimized service faster")
@@ -242,7 +243,7 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 def test_an_slo_that_is_none_is_refused(tmp_path: Path) -> None:
-    _, _, error = invoke(str(RESULTS / "demo"), "--slo", "p95<3", "--output", str(tmp_path / "x"))
+    _, _, error = invoke(str(DEMO), "--slo", "p95<3", "--output", str(tmp_path / "x"))
     assert isinstance(error, AnalysisError)
     assert not (tmp_path / "x").exists()
 

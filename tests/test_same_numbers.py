@@ -15,6 +15,7 @@ from analysis.comparison import Comparison, compare
 from analysis.words import floor_text, measure_name, measured, ratio_interval, ratio_point
 from benchmarks.record import RESULTS, load
 from dashboards import settings
+from tests.golden import DEMO
 
 ROOT = Path(__file__).parent.parent
 Row = tuple[str, ...]
@@ -46,7 +47,7 @@ class Cells(HTMLParser):
 
 @pytest.fixture(scope="module")
 def demo() -> Comparison:
-    return compare(load(RESULTS / "demo"))
+    return compare(load(DEMO))
 
 
 @pytest.fixture(scope="module")

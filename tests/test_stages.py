@@ -13,6 +13,7 @@ from analysis.comparison import Comparison, compare
 from analysis.latency import percentiles
 from analysis.stages import MEAN, REST, Mix, explain, mixes
 from benchmarks.record import load
+from tests.golden import DEMO
 from tests.records import Shape, campaign, with_cell, write
 
 ROOT = Path(__file__).parent.parent
@@ -118,7 +119,7 @@ def test_one_block_has_no_interval() -> None:
 
 
 def test_the_real_record_is_explained_to_the_last_microsecond() -> None:
-    found = compare(load(ROOT / "benchmarks/results/demo"))
+    found = compare(load(DEMO))
     for variant in found.plan.judged:
         for level in found.plan.levels:
             for measure in ("p50", "p95"):
