@@ -29,7 +29,7 @@ OK = samples.OUTCOMES.index("ok")
 GIVEN_UP = [samples.OUTCOMES.index(name) for name in ("timeout", "censored")]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Repeat:
     """One measured visit. The arrays have one entry a request that was due in the window."""
 

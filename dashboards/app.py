@@ -8,6 +8,7 @@ would run a linked page without this script.
 import logging
 
 import streamlit as st
+from streamlit.errors import FragmentHandledException
 
 from dashboards import sidebar
 
@@ -32,9 +33,11 @@ PAGES = {
 
 st.set_page_config(page_title="windtunnel", layout="wide")
 page = st.navigation(PAGES, position="hidden")
-sidebar.show(PAGES)
 try:
+    sidebar.show(PAGES)
     page.run()
+except FragmentHandledException:  # Streamlit has shown it already
+    raise
 except Exception:
     logging.getLogger("dashboards").exception("the page %s failed", page.title)
     st.error(

@@ -14,6 +14,7 @@ from analysis.opened import RESULTS, AnalysisError
 from dashboards.settings import ADDRESS, arguments, environment
 
 PORT = 8501
+EVERYWHERE = "0.0.0.0"
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -41,10 +42,15 @@ def dashboard_command(
 ) -> None:
     """Show the records in a browser, on this machine alone, until Ctrl-C."""
     check_port(port, address)
-    print(f"http://{address}:{port} shows {results}; Ctrl-C ends it", flush=True)
+    print(f"{url(address, port)} shows {results}; Ctrl-C ends it", flush=True)
     # In the place of this process: Ctrl-C and signals reach the app, and nobody is left behind.
     command = [sys.executable, "-m", *arguments(port, address=address, browser=browser)]
     os.execve(sys.executable, command, environment(results))
+
+
+def url(address: str, port: int) -> str:
+    """Where a browser on this machine finds an app that listens there."""
+    return f"http://{ADDRESS if address == EVERYWHERE else address}:{port}"
 
 
 def check_port(port: int, address: str = ADDRESS) -> None:

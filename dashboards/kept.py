@@ -3,7 +3,6 @@ A cache with a limit in bytes, which all sessions share.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -31,6 +30,8 @@ class Kept(Generic[Thing]):
             return self.things[key][0]
 
     def keep(self, key: Any, thing: Thing, size: int = 0) -> None:
+        if size > self.most_bytes:
+            return  # or nothing else would have room
         with self.lock:
             _, before = self.things.pop(key, (thing, 0))
             self.bytes += size - before
@@ -43,8 +44,6 @@ class Kept(Generic[Thing]):
 def size(thing: Any) -> int:
     """Bytes of the requests in it; anything else is small."""
     if isinstance(thing, Repeat):
-        arrays = (thing.response_ms, thing.service_ms, thing.censored, thing.due_s)
+        arrays = (thing.response_ms, thing.service_ms, thing.censored, thing.due_s, thing.failed_s)
         return sum(array.nbytes for array in (*arrays, *thing.stages_ms.values()))
-    if isinstance(thing, Mapping):
-        return size(list(thing.values()))
-    return sum(map(size, thing)) if isinstance(thing, list | tuple) else 0
+    return 0

@@ -5,7 +5,7 @@ The choices that several pages offer: a measure, a load, a variant. Names in box
 from collections.abc import Sequence
 
 from analysis.comparison import Comparison
-from analysis.words import level_name, measure_name
+from analysis.words import level_name, load_of, measure_name
 from dashboards import state
 
 HEADLINE = "p95"
@@ -28,7 +28,7 @@ def _measure(measures: Sequence[str]) -> str:
 
 def level(comparison: Comparison) -> str:
     """One of the loads; the highest, where differences matter most, if nothing is said."""
-    names = {level_name(level): level for level in comparison.plan.levels}
+    names = {level_name(level): level for level in sorted(comparison.plan.levels, key=load_of)}
     return names[state.choose("Load", "level", list(names), list(names)[-1])]
 
 

@@ -5,6 +5,8 @@ Where there is nothing to show, one sentence says so, with the command that help
 """
 
 from dataclasses import dataclass
+from shlex import quote
+from typing import NoReturn
 
 import streamlit as st
 
@@ -14,7 +16,7 @@ from analysis.comparison import Comparison
 from analysis.opened import PROBLEMS
 from analysis.words import machine
 from dashboards import data, sidebar, state
-from dashboards.text import escaped, said
+from dashboards.text import bullets, escaped, said
 
 FOLLOWED_EACH_S = 2
 
@@ -59,7 +61,13 @@ def one_run(title: str, *, doubts_open: bool = False) -> View:
     entry, beside = chosen.entries[0], (*chosen.entries, None)[1]
     if entry.problem:
         broken(entry)
+    left_out = _left_out(entry)
     wanted = sidebar.wanted(entry)
+    if entry.reference in left_out:
+        st.warning(
+            f"The campaign's reference, {escaped(entry.reference)}, was left out:"
+            f" {escaped(left_out[entry.reference])}"
+        )
     try:
         comparison = data.comparison(entry, wanted.reference, wanted.slo)
     except PROBLEMS as error:
@@ -71,7 +79,19 @@ def one_run(title: str, *, doubts_open: bool = False) -> View:
     return View(entry, comparison, beside)
 
 
-def nothing(text: str, command: str = "") -> None:
+def _left_out(entry: Entry) -> dict[str, str]:
+    """Variants that were not run, with the reason; ends the page where no other is left."""
+    try:
+        found = data.record(entry).left_out
+    except PROBLEMS as error:
+        _not_yet(entry, str(error))
+    if not entry.variants:
+        reasons = [f"{name}: {why}" for name, why in found.items()]
+        nothing(f"In {escaped(entry.id)} no variant was run.\n\n{bullets(reasons)}")
+    return found
+
+
+def nothing(text: str, command: str = "") -> NoReturn:
     """An empty page: why, and what to type."""
     st.info(text)
     if command:
@@ -79,10 +99,10 @@ def nothing(text: str, command: str = "") -> None:
     st.stop()
 
 
-def broken(entry: Entry) -> None:
+def broken(entry: Entry) -> NoReturn:
     """A run that cannot be read: why, and the way to the others."""
     st.error(unreadable(entry))
-    st.page_link("views/runs.py", label="All runs")
+    st.page_link("views/runs.py", label="All runs", query_params=state.links([entry.id]))
     st.stop()
 
 
@@ -90,13 +110,18 @@ def unreadable(entry: Entry) -> str:
     return f"{escaped(entry.id)} cannot be read. {escaped(entry.problem)}"
 
 
-def _not_yet(entry: Entry, problem: str) -> None:
-    """A run that has nothing to compare: not yet, or no more."""
-    if entry.status == "running":
+def _not_yet(entry: Entry, problem: str) -> NoReturn:
+    """A run that has nothing to compare: not yet, no more, or because a file is damaged."""
+    done, running = progress(entry)[0], entry.status == "running"
+    if done or entry.imported:
+        st.error(escaped(problem))
+    elif running:
         st.info(f"{escaped(entry.id)} is running; its first repeat is not complete yet.")
-        _follow(entry, 0)
-        st.stop()
-    nothing(escaped(problem), f"windtunnel run --resume {entry.path}")
+    else:
+        nothing(escaped(problem), f"windtunnel run --resume {quote(str(entry.path))}")
+    if running:
+        _follow(entry, done)
+    st.stop()
 
 
 def _strip(entry: Entry, comparison: Comparison) -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 from analysis import history
 from analysis.catalogue import Entry
 from analysis.cells import THROUGHPUT
+from analysis.compare import Value
 from analysis.comparison import Comparison
 from analysis.history import History
 from analysis.opened import PROBLEMS
@@ -28,6 +29,17 @@ UNIT = (" ms", " req/s")
 def runs(campaign: str) -> list[Entry]:
     """Those of a campaign, newest first."""
     return [entry for entry in data.entries().values() if entry.campaign == campaign]
+
+
+def machines(readable: Sequence[Entry]) -> dict[str, str]:
+    """Each machine's key by what the box shows, that of the newest run first; no two are alike."""
+    found: dict[str, str] = {}
+    for entry in readable:
+        if entry.machine_key not in found.values():
+            name = entry.machine or "unknown"
+            alike = sum(label.startswith(name) for label in found)
+            found[f"{name} ({alike + 1})" if alike else name] = entry.machine_key
+    return found
 
 
 def found(
@@ -61,7 +73,10 @@ def _found(
 
 def sparklines(entry: Entry, comparison: Comparison) -> None:
     """One small history for each variant, at the heaviest load, where there are earlier runs."""
-    among = [each for each in runs(entry.campaign) if not each.problem][:FEW_RUNS]
+    # Up to the run that is shown: what came later is not news of it.
+    every = runs(entry.campaign)
+    until = every[[each.id for each in every].index(entry.id) :]
+    among = [each for each in until if not each.problem][:FEW_RUNS]
     if len(among) < 2:
         return
     st.subheader("Run after run", anchor=False)
@@ -75,17 +90,24 @@ def sparklines(entry: Entry, comparison: Comparison) -> None:
             box.caption(escaped(error))
             continue
         with box:
-            _metric(told, variant, level, measure)
+            _metric(told, entry, variant, level, measure)
 
 
-def _metric(told: History, variant: str, level: str, measure: str) -> None:
+def _metric(told: History, entry: Entry, variant: str, level: str, measure: str) -> None:
     values = [point.value for point in told.points]
+    here = [point.value for point in told.points if point.entry.id == entry.id]
     relative = bool(told.compared)
     st.metric(
         escaped(f"{variant}, {level_name(level)}, {measure_name(measure)}"),
-        f"{measured(values[-1], measure)}{UNIT[measure == THROUGHPUT]}" if values else MISSING,
+        _with_unit(here[0], measure) if here else MISSING,
         border=True,
         chart_data=[value.value for value in values] if len(values) > 1 else None,
         height="stretch",
     )
     st.caption("; ".join(escaped(line) for line in history.sentences(told, relative)))
+
+
+def _with_unit(value: Value, measure: str) -> str:
+    """A bound, `> 30 s`, has its unit already."""
+    bare = value.at_least and measure != THROUGHPUT
+    return measured(value, measure) + ("" if bare else UNIT[measure == THROUGHPUT])

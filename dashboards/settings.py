@@ -42,7 +42,7 @@ OPTIONS = {
     "logger.level": "warning",
     "runner.magicEnabled": "false",
     # A list of runs may be so many times older than its time while a new one is made behind it.
-    "runner.cacheBackgroundRefreshTTLMultiplier": "15",
+    "runner.cacheBackgroundRefreshTTLMultiplier": "2",
     **{f"theme.{name}": value for name, value in THEME.items()},
 }
 # By which the app may be called: no page elsewhere can point a name of its own at this machine.

@@ -2,6 +2,7 @@
 The side of every page: which run, the way to the other pages, and what it is compared with.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -51,14 +52,23 @@ def _run_box(known: Mapping[str, Entry], chosen: Sequence[Entry]) -> None:
         rest = [entry.id for entry in chosen[1:]]
         state.show_runs([st.session_state["run_box"], *rest])
 
-    st.selectbox(
-        "Run", names, format_func=lambda name: title(known[name]), key="run_box", on_change=change
-    )
+    labels = titles(known, names)
+    st.selectbox("Run", names, format_func=labels.__getitem__, key="run_box", on_change=change)
+
+
+def titles(known: Mapping[str, Entry], names: Sequence[str]) -> dict[str, str]:
+    """What a box shows for each run. No two are alike: Streamlit tells options by their text."""
+    found = {name: title(known[name]) for name in names}
+    counted = Counter(found.values())
+    return {
+        name: f"{text}, {plain(known[name].run)}" if counted[text] > 1 else text
+        for name, text in found.items()
+    }
 
 
 def title(entry: Entry) -> str:
-    """`demo, 2026-11-26 12:26`, as a box shows it."""
-    when = entry.started.replace("T", " ")[:16] or entry.run
+    """`demo, 2026-11-26 12:26:07`."""
+    when = entry.started.replace("T", " ")[:19] or entry.run
     return plain(f"{entry.campaign}, {when}" + (" (cannot be read)" if entry.problem else ""))
 
 

@@ -103,7 +103,8 @@ def links(names: Sequence[str]) -> dict[str, str | list[str]]:
     """The URL's part after `?` that shows these runs with what is chosen now."""
     kept: dict[str, str] = st.session_state.get(_KEPT, {})
     defaults: dict[str, str] = st.session_state.get(_DEFAULTS, {})
-    now = {key: st.session_state.get(key) or kept.get(key) for key in SHARED}
+    asked = st.query_params
+    now = {key: st.session_state.get(key) or asked.get(key) or kept.get(key) for key in SHARED}
     chosen = {key: value for key, value in now.items() if value and value != defaults.get(key)}
     return {RUN: list(names), **chosen}
 
@@ -123,7 +124,13 @@ def _settle(key: str, options: Sequence[str], default: str, label: str) -> None:
 
 
 def _default(key: str, value: str) -> None:
-    st.session_state.setdefault(_DEFAULTS, {})[key] = value
+    """What the box shows if nobody chose; another run has another default, which nobody chose."""
+    defaults: dict[str, str] = st.session_state.setdefault(_DEFAULTS, {})
+    before = defaults.get(key, value)
+    if before != value and st.session_state.get(key) == before:
+        del st.session_state[key]
+        st.session_state.get(_KEPT, {}).pop(key, None)
+    defaults[key] = value
 
 
 def _remembered(key: str, value: str | None, default: str) -> str:

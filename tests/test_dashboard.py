@@ -1,10 +1,14 @@
 """The app's pages, run by Streamlit's test runner over a folder with every kind of run."""
 
+import json
 import re
+import shlex
 import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -15,7 +19,7 @@ from analysis.meanings import MEANINGS
 from analysis.words import floor_text, ratio_interval, ratio_point
 from benchmarks.record import load
 from dashboards import data, settings
-from dashboards.commands import check_port
+from dashboards.commands import check_port, url
 from dashboards.kept import Kept
 from dashboards.text import bullets, escaped, said
 from tests import gallery
@@ -261,7 +265,7 @@ def test_a_second_run_is_shown_beside_without_a_verdict(
     opened: Open, kinds: dict[str, str]
 ) -> None:
     app = opened("compare", kinds["last"], kinds["first"])
-    values = table(app, "P95, second run")
+    values = table(app, "P95 ms, second run")
     assert sorted(set(map(str, values["variant"]))) == ["baseline", "baseline.aa", "optimized"]
     assert len(values["variant"]) == 6
     assert any("no verdict" in warning.value for warning in app.warning)
@@ -388,3 +392,122 @@ def test_the_app_reports_to_nobody_and_listens_on_this_machine_alone() -> None:
     assert ("--browser.gatherUsageStats", "false") in pairs
     assert ("--server.address", "127.0.0.1") in pairs
     assert ("--server.headless", "true") in pairs
+
+
+@pytest.fixture
+def alone_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], AppTest]:
+    """Opens the app over a folder of its own, whose run a test has damaged."""
+
+    def open_app(run: str) -> AppTest:
+        monkeypatch.setenv(settings.RESULTS, str(tmp_path))
+        app = AppTest.from_file(str(APP), default_timeout=30)
+        app.query_params["run"] = run
+        app.run()
+        assert not app.exception
+        return app
+
+    return open_app
+
+
+def change(file: Path, **facts: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | facts))
+
+
+def test_other_rows_are_another_table_so_that_ticks_stay_with_their_runs(
+    opened: Open, kinds: dict[str, str]
+) -> None:
+    queries: tuple[dict[str, str], ...] = ({}, {}, {"q": "simulated"})
+    tables = [opened("runs", **query).dataframe[0].proto.id for query in queries]
+    every, again, some = (name.rpartition("-runs_table-")[2] for name in tables)
+    assert every == again != some
+
+
+def test_a_cell_that_was_imported_says_what_is_not_known(
+    opened: Open, kinds: dict[str, str]
+) -> None:
+    app = opened("cell", kinds["imported"])
+    shown = [str(value) for each in app.table for value in each.value.to_numpy().ravel()]
+    assert not any("inf" in value for value in shown)
+    assert (
+        dict(zip(*(app.table[0].value[name] for name in ("what", "value")), strict=True))[
+            "send lag P99"
+        ]
+        == "-"
+    )
+    assert "What was imported does not name them" in texts(app)
+    assert "when a request was due" not in texts(app)
+
+
+def test_a_running_run_with_a_damaged_repeat_says_which_file(
+    alone_in: Callable[[str], AppTest], tmp_path: Path
+) -> None:
+    run = gallery.running(tmp_path)
+    (tmp_path / run / "cells/baseline/c0001/r01/samples.parquet").write_bytes(b"no Parquet")
+    app = alone_in(run)
+    assert "samples" in failed(app)[0]
+    assert "not complete yet" not in texts(app)
+    assert app.get("progress")[0].proto.text.startswith("6 of 18 repeats are there")
+
+
+def test_a_run_without_a_repeat_can_be_resumed(
+    alone_in: Callable[[str], AppTest], tmp_path: Path
+) -> None:
+    run = gallery.running(tmp_path, repeats=0, folder="it's")
+    change(tmp_path / run / "run.json", status="interrupted")
+    (code,) = alone_in(run).code
+    assert shlex.split(code.value) == ["windtunnel", "run", "--resume", str(tmp_path / run)]
+
+
+def test_a_run_that_left_out_all_of_its_variants_says_why(
+    alone_in: Callable[[str], AppTest], tmp_path: Path
+) -> None:
+    run = gallery.partial(tmp_path)
+    names = ("baseline", "optimized", "baseline.aa")
+    change(tmp_path / run / "run.json", left_out=dict.fromkeys(names, "needs *CUDA*"))
+    shown = texts(alone_in(run))
+    assert "no variant was run" in shown
+    assert f"optimized: {escaped('needs *CUDA*')}" in shown.replace("\\:", ":").replace(
+        "\u2060", ""
+    )
+
+
+def test_a_reference_that_was_left_out_is_named(
+    alone_in: Callable[[str], AppTest], tmp_path: Path
+) -> None:
+    run = gallery.partial(tmp_path)
+    for name in ("baseline", "baseline.aa"):
+        shutil.rmtree(tmp_path / run / "cells" / name)
+    left_out = dict.fromkeys(("baseline", "baseline.aa"), "needs CUDA")
+    change(tmp_path / run / "run.json", left_out=left_out)
+    app = alone_in(run)
+    warnings = [warning.value for warning in app.warning]
+    assert "The campaign's reference, baseline, was left out: needs CUDA" in warnings
+    assert app.selectbox("reference").value == "optimized"
+
+
+def test_a_campaign_may_be_called_as_the_filter_calls_all_of_them(
+    alone_in: Callable[[str], AppTest], tmp_path: Path
+) -> None:
+    run = gallery.running(tmp_path, folder="any")
+    gallery.running(tmp_path, folder="another")
+    app = alone_in(run)
+    app.switch_page("views/runs.py").run()
+    assert len(table(app, "campaign")["campaign"]) == 2
+    app.selectbox("campaign").select("any").run()
+    assert table(app, "campaign")["campaign"] == ["any"]
+
+
+def test_a_link_to_other_runs_keeps_what_is_chosen(opened: Open, kinds: dict[str, str]) -> None:
+    app = opened("compare", kinds["last"], reference="optimized")
+    app.query_params["run"] = kinds["broken"]
+    app.run()
+    (link,) = app.main.get("page_link")
+    assert parse_qs(link.proto.query_string) == {
+        "run": [kinds["broken"]],
+        "reference": ["optimized"],
+    }
+
+
+def test_an_app_that_listens_everywhere_is_found_on_this_machine() -> None:
+    assert url("0.0.0.0", 8600) == "http://127.0.0.1:8600"
+    assert url("192.0.2.7", 8600) == "http://192.0.2.7:8600"

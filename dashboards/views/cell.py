@@ -1,6 +1,7 @@
 """What happened inside this cell? One repeat, request by request."""
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import streamlit as st
@@ -10,11 +11,17 @@ from analysis.cells import Cell, Visited
 from analysis.comparison import Comparison
 from analysis.figures.over_time import over_time, rates_over_time
 from analysis.frames import Repeat
+from analysis.latency import Percentile
 from analysis.opened import PROBLEMS
 from analysis.words import MISSING, duration, level_name, measure_name, number, percent, plain
 from dashboards import charts, data, measures, opening, state, tails
 from dashboards.once import once
 from dashboards.text import bullets, escaped
+
+TIMES = (
+    "Response counts from when a request was due, service from when it was sent. The interval is"
+    " inside this repeat; variants are compared over repeats."
+)
 
 
 def page() -> None:
@@ -22,7 +29,8 @@ def page() -> None:
     comparison = view.comparison
     cell, visited = _choose(comparison)
     _own_doubts(comparison, cell)
-    _requests(visited)
+    imported = bool(comparison.record.run.get("imported"))
+    _requests(visited, imported=imported)
     try:
         read = data.visit(view.entry, visited)
     except PROBLEMS as error:
@@ -33,7 +41,7 @@ def page() -> None:
         charts.show(once(rates_over_time, read))
     else:
         st.info("The requests of this repeat are not in the record: another tool summed them up.")
-    _slowest(visited.facts)
+    _slowest(visited.facts, imported=imported)
     _stages(comparison, cell)
 
 
@@ -48,7 +56,6 @@ def _choose(comparison: Comparison) -> tuple[Cell, Visited]:
         opening.nothing(
             f"{escaped(variant)} {escaped(level_name(level))}: no repeat of this cell is there."
         )
-    assert cell is not None
     repeats = {str(visit.repeat): visit for visit in cell.visits}
     with boxes[2]:
         return cell, repeats[state.choose("Repeat", "repeat", list(repeats))]
@@ -62,21 +69,24 @@ def _own_doubts(comparison: Comparison, cell: Cell) -> None:
         st.warning(f"Of this cell is doubted:\n{lines}")
 
 
-def _requests(visited: Visited) -> None:
+def _requests(visited: Visited, *, imported: bool) -> None:
     st.subheader("Requests of this repeat", anchor=False)
     with st.container(horizontal=True, gap="large"):
         _outcomes(visited)
         with st.container(width=520):
             _percentiles(visited)
+            if visited.percentiles and not imported:
+                st.caption(TIMES)
 
 
 def _outcomes(visited: Visited) -> None:
+    checked = (visited.facts.get("generator") or {}).get("instrument")
     facts = {
         "good answers a second": number(visited.throughput_rps),
         **{name.replace("_", " "): f"{n:,}" for name, n in visited.counts.items()},
         "failed": percent(visited.error_share),
         "measured for": f"{number(visited.window_s)} s",
-        "send lag P99": duration(visited.send_lag_p99_ms),
+        "send lag P99": duration(visited.send_lag_p99_ms) if checked else MISSING,
     }
     rows = {"what": list(facts), "value": list(facts.values())}
     st.table(rows, hide_index=True, width="content", border="horizontal")
@@ -96,21 +106,27 @@ def _percentiles(visited: Visited) -> None:
         service = visited.service_percentiles.get(measure)
         rows["percentile"].append(measure_name(measure))
         rows["response"].append(("> " if found.at_least else "") + duration(found.value_ms))
-        rows["95 % interval"].append(f"{duration(found.low_ms)} to {duration(found.high_ms)}")
-        rows["service"].append(duration(service.value_ms) if service else "-")
+        rows["95 % interval"].append(_interval(found))
+        rows["service"].append(duration(service.value_ms) if service else MISSING)
     st.table(rows, hide_index=True, border="horizontal")
-    st.caption(
-        "Response counts from when a request was due, service from when it was sent. The interval"
-        " is inside this repeat; variants are compared over repeats."
-    )
 
 
-def _slowest(facts: Mapping[str, Any]) -> None:
+def _interval(found: Percentile) -> str:
+    if not isfinite(found.low_ms) or not isfinite(found.high_ms):
+        return MISSING
+    return f"{duration(found.low_ms)} to {duration(found.high_ms)}"
+
+
+def _slowest(facts: Mapping[str, Any], *, imported: bool) -> None:
     st.subheader("The slowest requests", anchor=False)
     told = facts.get("slowest")
     rows = [row for row in told if isinstance(row, dict)] if isinstance(told, list) else []
     if not rows:
-        st.info("The record does not name them: it was made before they were written down.")
+        st.info(
+            "What was imported does not name them."
+            if imported
+            else "The record does not name them: it was made before they were written down."
+        )
         return
     st.dataframe(
         {

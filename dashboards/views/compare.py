@@ -13,7 +13,7 @@ from analysis.figures.ratios import ratios
 from analysis.figures.shift import shift
 from analysis.figures.style import drawn, looks
 from analysis.opened import PROBLEMS
-from analysis.words import level_name, measure_name, measured, plain
+from analysis.words import level_name, measure_header, measured, plain
 from dashboards import (
     charts,
     data,
@@ -28,7 +28,7 @@ from dashboards import (
 from dashboards.once import once
 from dashboards.text import bullets, escaped
 
-NONE = "none"
+NONE = ""  # no second run; a run may be called anything else
 ROW_PX, MOST_ROWS = 35, 20  # of a table before it scrolls
 MOST_SWAPS = 6
 
@@ -137,12 +137,12 @@ def _second_run(view: opening.View) -> None:
 
     def change() -> None:
         second = st.session_state["beside_box"]
-        state.show_runs([view.entry.id, *([second] if second != NONE else [])])
+        state.show_runs([view.entry.id, *([second] if second else [])])
 
     st.selectbox(
         "Second run",
         names,
-        format_func=lambda name: NONE if name == NONE else sidebar.title(known[name]),
+        format_func=lambda name: sidebar.title(known[name]) if name else "none",
         key="beside_box",
         on_change=change,
     )
@@ -183,7 +183,7 @@ def _values(first: Comparison, second: Comparison) -> None:
     }
     for measure in first.plan.measures:
         for place, run in enumerate(("this run", "second run")):
-            rows[f"{measure_name(measure)}, {run}"] = [
+            rows[f"{measure_header(measure)}, {run}"] = [
                 measured(pair[place].value(measure), measure) for pair in cells
             ]
     st.dataframe(rows, hide_index=True, alt="The values of both runs, cell by cell")

@@ -65,7 +65,7 @@ def _choose(readable: list[Entry]) -> Wanted:
     others = [name for name in newest.variants if name not in (newest.reference, newest.aa)]
     found = {name for entry in readable for name in entry.levels}
     levels = {level_name(name): name for name in sorted(found, key=load_of)}
-    machines = {entry.machine or "unknown": entry.machine_key for entry in readable}
+    machines = past.machines(readable)
     named = {measure_name(name): name for name in history.MEASURES}
     first, second, third = st.columns(3)
     with first:
@@ -73,7 +73,7 @@ def _choose(readable: list[Entry]) -> Wanted:
     with second:
         level = state.choose("Load", "level", list(levels), list(levels)[-1])
     with third:
-        machine = state.choose("Machine", "on", list(machines), newest.machine or "unknown")
+        machine = state.choose("Machine", "on", list(machines))
     with st.container(horizontal=True, gap="medium"):
         measure = state.switch("Measure", "measure", list(named), "P95")
         told = state.switch("Shown", "shown", [AGAINST, ABSOLUTE])

@@ -11,7 +11,7 @@ from analysis.comparison import Comparison
 from analysis.figures.heat_map import heat_map
 from analysis.objective import text
 from analysis.words import level_name, measure_header, measured, plain
-from dashboards import charts, measures, opening, state
+from dashboards import charts, measures, opening, state, ticks
 from dashboards.once import once
 from dashboards.text import escaped
 
@@ -31,20 +31,19 @@ def _values(run: str, comparison: Comparison) -> None:
     st.subheader("All values", anchor=False)
     plan = comparison.plan
     cells = [cell for level in plan.levels for cell in comparison.matrix.level(level)]
-    event = st.dataframe(
+    ticked = ticks.table(
         _columns(comparison, cells),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        key="cells_table",
+        [f"{run} {cell.variant} {cell.level}" for cell in cells],
+        "cells_table",
+        "single-row",
         alt="The median over repeats of every measure",
     )
     st.caption(
         "Medians over repeats. - stands for too few requests. Doubts are numbered as above. Tick a"
         " cell to look into it."
     )
-    for cell in [cells[row] for row in event.selection.rows if row < len(cells)]:
-        _link(run, cell)
+    for row in ticked:
+        _link(run, cells[row])
 
 
 def _columns(comparison: Comparison, cells: Sequence[Cell]) -> dict[str, list[Any]]:
@@ -66,7 +65,7 @@ def _link(run: str, cell: Cell) -> None:
     st.page_link(
         "views/cell.py",
         label=f"Cell: {escaped(cell.variant)}, {escaped(load)}",
-        query_params={state.RUN: run, "variant": cell.variant, "level": load},
+        query_params=state.links([run]) | {"variant": cell.variant, "level": load},
     )
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import streamlit as st
 
 from analysis.catalogue import Entry
-from dashboards import data, opening, state
+from dashboards import data, opening, state, ticks
 from dashboards.listing import WHY, Listing
 
 ANY = "any"
@@ -44,29 +44,38 @@ def _filtered(listing: Listing) -> list[int]:
     for box, (label, column) in zip(st.columns(len(FILTERS)), FILTERS.items(), strict=True):
         with box:
             values = sorted(set(listing.columns[column]))
-            asked = state.choose(label, column, [ANY, *values])
-        if asked != ANY:
+            every = _every(values)
+            asked = state.choose(label, column, [every, *values])
+        if asked != every:
             wanted[column] = asked
     return listing.having(words.casefold().split(), wanted)
+
+
+def _every(values: Sequence[str]) -> str:
+    """The word for all of them, which is none of them."""
+    word = ANY
+    while word in values:
+        word = f"({word})"
+    return word
 
 
 def _table(listing: Listing, places: Sequence[int]) -> list[int]:
     """The places of the rows that are ticked."""
     rows = pa.table(listing.columns).take(places)
-    event = st.dataframe(
+    ids = list(listing.entries)
+    ticked = ticks.table(
         rows,
-        hide_index=True,
+        [ids[place] for place in places],
+        "runs_table",
+        "multi-row",
         height=ROWS_PX if len(places) > 14 else "auto",
-        on_select="rerun",
-        selection_mode="multi-row",
-        key="runs_table",
         column_config={
             WHY: st.column_config.TextColumn(width=330),
             "variants": st.column_config.TextColumn(width=170),
         },
         alt="All runs that match the filters, newest first",
     )
-    return [places[row] for row in event.selection.rows if row < len(places)]
+    return [places[row] for row in ticked]
 
 
 def _chosen(ticked: Sequence[Entry]) -> None:
@@ -81,7 +90,7 @@ def _chosen(ticked: Sequence[Entry]) -> None:
     if names:
         with st.container(horizontal=True):
             for path, label in PLACES.items():
-                st.page_link(path, label=label, query_params={state.RUN: names})
+                st.page_link(path, label=label, query_params=state.links(names))
 
 
 page()
