@@ -12,12 +12,17 @@ are not Locust's own are listed by `locust -f loadtests/locustfile.py --help-mea
 import random
 from typing import Any
 
+import pyarrow as pa
 from locust import events
 
 from loadtests.locust_bench.life import Life
 from loadtests.locust_bench.options import Options
 from loadtests.locust_bench.run import RUN
 from loadtests.locust_bench.user import ImageUser
+
+# pyarrow looks for pandas when it is first used, which takes a second where there is one: now, and
+# not while something is measured.
+pa.array([0])
 
 
 class Endpoint(ImageUser):
