@@ -30,6 +30,29 @@ FILE_WIDTH = 100
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
+# What `compare` and `report` are asked alike.
+AnyRecord = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RECORD",
+        help="A run's folder; of a campaign or results folder, the newest.",
+        show_default="benchmarks/results",
+    ),
+]
+Reference = Annotated[
+    str | None,
+    typer.Option(metavar="VARIANT", help="Compare with this variant (default: the campaign's)."),
+]
+Margin = Annotated[
+    str | None,
+    typer.Option(metavar="SHARE", help="What counts as the same: 5% (default: the campaign's)."),
+]
+Slo = Annotated[
+    str | None,
+    typer.Option(metavar="SLO", help=f"What has to hold: {EXAMPLE} (default: the campaign's)."),
+]
+
+
 class Format(StrEnum):
     table = "table"
     markdown = "markdown"
@@ -41,39 +64,17 @@ class Format(StrEnum):
     epilog="example: windtunnel compare benchmarks/results/demo --format markdown",
 )
 def compare_command(
-    record: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RECORD",
-            help="A run's folder; of a campaign or results folder, the newest.",
-            show_default="benchmarks/results",
-        ),
-    ] = RESULTS,
+    record: AnyRecord = RESULTS,
     output_format: Annotated[
         Format, typer.Option("--format", help="table for people, markdown for a pull request.")
     ] = Format.table,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            metavar="VARIANT", help="Compare with this variant (default: the campaign's)."
-        ),
-    ] = None,
-    margin: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SHARE", help="What counts as the same: 5% (default: the campaign's)."
-        ),
-    ] = None,
+    reference: Reference = None,
+    margin: Margin = None,
     percentile: Annotated[
         list[float] | None,
         typer.Option(metavar="Q", help="May be repeated (default: 50, 95, 99)."),
     ] = None,
-    slo: Annotated[
-        str | None,
-        typer.Option(
-            "--slo", metavar="SLO", help=f"What has to hold: {EXAMPLE} (default: the campaign's)."
-        ),
-    ] = None,
+    slo: Slo = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write to this file (default: the terminal)."),

@@ -23,6 +23,7 @@ from analysis.compare import Bound, Ratio
 from analysis.history import MEASURES, History, Point, history, sentences, untold
 from analysis.latency import AnalysisError
 from analysis.picture import picture, scale
+from analysis.terminal import trimmed
 from analysis.words import (
     MISSING,
     floor_text,
@@ -105,7 +106,7 @@ def _level(text: str, levels: list[str]) -> str:
 
 def show(found: History, relative: bool, console: Console) -> None:
     """What it is, the runs from old to new, those left out, and the answer next to the prompt."""
-    with console.capture() as captured:
+    with trimmed(console):
         console.print(Text(_title(found.asked, relative), style="bold"))
         console.print(
             Text(f"{plain(found.asked.machine)} ({found.asked.machine_key})", style="dim")
@@ -119,9 +120,6 @@ def show(found: History, relative: bool, console: Console) -> None:
             console.print(Text(f"{runs}: {plain(reason)}", style="yellow"))
         for line in sentences(found, relative):
             console.print(Text(plain(line), style="bold"))
-    # Tables fill their last column with blanks, which only files and pipes would see.
-    lines = (line.rstrip() for line in captured.get().splitlines())
-    console.file.write("\n".join(lines) + "\n")
 
 
 def _title(asked: Asked, relative: bool) -> str:

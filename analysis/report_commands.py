@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from analysis import markdown, objective
-from analysis.commands import parse_margin, write
+from analysis.commands import AnyRecord, Margin, Reference, Slo, parse_margin, write
 from analysis.comparison import Comparison, compare
 from analysis.words import plain
 from benchmarks.record import RESULTS, load, shown
@@ -34,14 +34,7 @@ SUFFIXES = {Format.html: ".html", Format.markdown: ".md"}
     epilog="example: windtunnel report benchmarks/results/demo --slo p95=250ms --open",
 )
 def report_command(
-    record: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RECORD",
-            help="A run's folder; of a campaign or results folder, the newest.",
-            show_default="benchmarks/results",
-        ),
-    ] = RESULTS,
+    record: AnyRecord = RESULTS,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write to this file.", show_default="report.html"),
@@ -49,24 +42,9 @@ def report_command(
     output_format: Annotated[
         Format, typer.Option("--format", help="html stands alone, markdown is for pull requests.")
     ] = Format.html,
-    slo: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SLO", help=f"What has to hold: {objective.EXAMPLE} (default: the campaign's)."
-        ),
-    ] = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            metavar="VARIANT", help="Compare with this variant (default: the campaign's)."
-        ),
-    ] = None,
-    margin: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SHARE", help="What counts as the same: 5% (default: the campaign's)."
-        ),
-    ] = None,
+    slo: Slo = None,
+    reference: Reference = None,
+    margin: Margin = None,
     open_it: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
     """Write a report of a record: doubts, answer, figures and every number behind them."""

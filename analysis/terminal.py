@@ -6,6 +6,7 @@ they are printed as text and never as markup.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -44,9 +45,15 @@ WIDE = 96  # from here on, each difference has its picture
 
 def show(comparison: Comparison, console: Console) -> None:
     """Doubts first, then the numbers they concern, and the answer last, next to the prompt."""
-    with console.capture() as captured:
+    with trimmed(console):
         _show(comparison, console)
-    # Tables fill their last column with blanks, which only files and pipes would see.
+
+
+@contextmanager
+def trimmed(console: Console) -> Iterator[None]:
+    """Tables fill their last column with blanks, which only files and pipes would see."""
+    with console.capture() as captured:
+        yield
     lines = (line.rstrip() for line in captured.get().splitlines())
     console.file.write("\n".join(lines) + "\n")
 
