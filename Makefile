@@ -137,7 +137,7 @@ go: | $(TOOLS)/bin/uv
 .PHONY: lock
 lock: | $(TOOLS)/bin/uv ## requirements/*.txt from pyproject.toml: names, versions, hashes
 	uv pip compile pyproject.toml --quiet --no-header --universal --generate-hashes --python-version 3.11 \
-	  --group service --group pillow --group loadtests --group analysis --group dashboards \
+	  --group service --group pillow --group loadtests --group analysis --group profiling --group dashboards \
 	  --group grafana --group peers --group dev -o requirements/default.txt
 	uv pip compile pyproject.toml --quiet --no-header --universal --generate-hashes --python-version 3.11 \
 	  --group service --group simd -o requirements/simd.txt
