@@ -15,6 +15,8 @@ from typing import Any
 
 from benchmarks import fields
 from benchmarks.fields import CampaignError
+from benchmarks.profiles import options
+from benchmarks.profiles.options import Profile
 from benchmarks.queries import DEFAULTS, Prometheus
 from benchmarks.record import Visit, clients_level, rate_level
 from benchmarks.triton import served
@@ -90,6 +92,7 @@ class Campaign:
     restart: str = "block"
     seed: int | None = None
     prometheus: Prometheus | None = None
+    profile: Profile | None = None
 
     def trace_ratio_of(self, variant: Variant) -> float:
         """The share of a variant's requests that ask to be traced: its own, or the campaign's."""
@@ -162,14 +165,21 @@ class Campaign:
                     visits.append(Visit(variant, level, repeat))
         return visits
 
+    def profiled(self) -> list[Visit]:
+        """The visits that are profiled and not measured; a level's services follow each other."""
+        levels = self.profile.levels if self.profile else ()
+        ours = [name for name, variant in self.services.items() if not variant.url]
+        return [Visit(name, level, self.repeats + 1) for level in levels for name in ours]
+
     def as_dict(self) -> dict[str, Any]:
         """The campaign as run.json keeps it."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         variants = {name: variant.as_dict() for name, variant in self.variants.items()}
         lists = {"clients": list(self.clients), "rates": list(self.rates)}
         watched = dataclasses.asdict(self.prometheus) if self.prometheus else None
-        tables = {"variants": variants, "prometheus": watched, "slo": self.slo or None}
-        return {**plain, **tables, **lists, "aa": self.copy_name}
+        profile = self.profile.as_dict() if self.profile else None
+        tables = {"variants": variants, "prometheus": watched, "profile": profile}
+        return {**plain, **tables, **lists, "slo": self.slo or None, "aa": self.copy_name}
 
 
 def read(path: Path) -> Campaign:
@@ -235,6 +245,8 @@ def accept(where: str, values: dict[str, Any]) -> Campaign:
             fields.unknown(where, "reference", reference, list(checked["variants"]))
         )
     campaign = Campaign(**checked)
+    if campaign.profile:
+        options.check_levels(f"{where}: profile", campaign.profile, list(campaign.levels))
     for variant in campaign.variants.values():
         _check_triton(f"{where}: variants.{variant.name}", campaign, variant)
     return campaign
@@ -358,4 +370,5 @@ _KINDS: dict[str, Any] = {
     "restart": fields.Choice(*RESTARTS),
     "seed": fields.Number(int, 0, 2**53),
     "prometheus": _prometheus,
+    "profile": options.read,
 }

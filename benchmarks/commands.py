@@ -163,7 +163,8 @@ def run(
     elif dry_run:
         for file in files:
             each = _read(file, options)
-            _say(plan.describe(each, each.order(0), plan.pin(machine.cores())))
+            pinning = plan.pin(machine.cores())
+            _say(plan.describe(each, each.order(0), pinning, each.profiled()))
     else:
         _begin(files, options)
 
@@ -216,7 +217,9 @@ def _go_on(argument: Path | None, options: Options, later: str) -> None:
     where = plan.recorded(checkout)
     recorder.save(status="running", finished=None, checkout=where, resumed=resumed)
     missing, planned = len(recorder.record.missing()), len(recorder.record.order())
-    _say(f"going on with {shown(found.path)}: {missing} of {planned} repeats are missing")
+    profiles = len(recorder.record.missing_profiles())
+    also = f", and {profiles} profile{'' if profiles == 1 else 's'}" if profiles else ""
+    _say(f"going on with {shown(found.path)}: {missing} of {planned} repeats are missing{also}")
     _execute(prepared, recorder, plan.pin(machine.cores()), checkout, options, later)
 
 
@@ -230,7 +233,7 @@ def _execute(
 ) -> None:
     """Measure the missing repeats; whatever happens, say where the record is and how to go on."""
     kept = recorder.record
-    _say(plan.describe(prepared.campaign, kept.missing(), pinning))
+    _say(plan.describe(prepared.campaign, kept.missing(), pinning, kept.missing_profiles()))
     metrics_addr = options.metrics_of(prepared.campaign)
     if metrics_addr:
         _say(f"  metrics   http://{metrics_addr}/metrics")

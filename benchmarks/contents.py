@@ -65,6 +65,15 @@ def _reported_problem(reported: Any) -> str | None:
     return None
 
 
+def profile_problem(facts: dict[str, Any]) -> str | None:
+    """The same of the facts of a profile."""
+    for key, (check, expected) in (_PROFILED | _PROFILED_OPTIONAL).items():
+        value = facts.get(key)
+        if not check(value) and (key in _PROFILED or value is not None):
+            return _said(key, value, expected)
+    return None
+
+
 def _said(key: str, value: object, expected: str) -> str:
     return f"{key!r} holds {reprlib.repr(value)}; expected {expected}"
 
@@ -127,6 +136,17 @@ def _is_folder(value: Any) -> bool:
     return _is_text(value) and value not in ("", ".", "..") and not set(value) & set("/\\\0")
 
 
+def _are_switches(value: Any) -> bool:
+    return _table_of(lambda each: isinstance(each, bool))(value)
+
+
+def _is_profile(value: Any) -> bool:
+    """A campaign's [profile], of which a run reads the levels again when it goes on."""
+    return _is_table(value) and (
+        _list_of(_is_load)(value.get("clients", [])) and _list_of(_is_rate)(value.get("rates", []))
+    )
+
+
 def _is_commit(value: Any) -> bool:
     return _is_table(value) and isinstance(value.get("sha"), str | None)
 
@@ -147,7 +167,25 @@ _TABLE = (_is_table, "a table")
 _NUMBER = (_is_number, "a number")
 _COUNT = (_is_count, "a whole number")
 
+_WHOLE = (lambda value: type(value) is int and value >= 0, "a whole number")
+
 _Rules = dict[str, tuple[Check, str]]
+_PROFILED: _Rules = {
+    "program": _TEXT,
+    "rate_hz": (_is_rate, "more than 0"),
+    "duration_s": (_is_rate, "more than 0"),
+    "options": (_are_switches, "a table of true and false"),
+    "samples": _WHOLE,
+    "errors": _WHOLE,
+}
+_PROFILED_OPTIONAL: _Rules = {
+    **dict.fromkeys(("variant", "level", "started"), _TEXT),
+    "answers": _WHOLE,
+    "window_s": _NUMBER,
+    "cpu_s": _NUMBER,
+    "behind_s": _NUMBER,
+    "generator": _TABLE,
+}
 _REPORTED: _Rules = {
     "percentiles_ms": (_are_percentiles, "milliseconds by percentile"),
     "counts": (_are_counts, "whole numbers of " + ", ".join(OUTCOMES)),
@@ -201,4 +239,5 @@ _CAMPAIGN_OPTIONAL: _Rules = {
     "min_requests": _COUNT,
     "restart": _TEXT,
     "prometheus": _TABLE,
+    "profile": (_is_profile, "a table whose clients or rates are a list of numbers"),
 }

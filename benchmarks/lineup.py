@@ -10,10 +10,47 @@ repeats.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
+from benchmarks import environments, plan, probe, variants
+from benchmarks.environments import ROOT
+from benchmarks.plan import Prepared
 from benchmarks.processes import RunError
 from benchmarks.record import Visit
-from benchmarks.variants import Target
+from benchmarks.triton.backed import BackedService
+from benchmarks.variants import Address, Request, Service, Target
+
+
+def target(
+    prepared: Prepared,
+    name: str,
+    logs: Path,
+    checkout: Path,
+    cpus: tuple[int, ...] | None,
+    under: tuple[str, ...] = (),
+) -> Target:
+    """
+    A variant of a prepared campaign as something that can be started; it logs to a folder.
+
+    *under* are words for Python in front of the service's: another program that runs it.
+    """
+    campaign, variant = prepared.campaign, prepared.campaign.services[name]
+    environment = prepared.environments.get(name, "default")
+    images = probe.images_in(ROOT / campaign.images)
+    smallest = min(images, key=lambda file: file.stat().st_size)
+    request = Request(smallest, campaign.body, campaign.timeout_s)
+    if variant.url:
+        return Address(variant, request)
+    python = environments.interpreter(environment, ROOT)
+    environ = plan.environ(campaign, variant, checkout)
+    command = variants.service_command(environ, python, checkout, cpus)
+    interpreter, *service = command.program
+    command = replace(command, program=(interpreter, *under, *service))
+    log, path = logs / f"{name}.txt", variants.predict_path(campaign, variant)
+    if served := campaign.served_to(variant):
+        return BackedService(name, command, request, path, log, served, environment=environment)
+    return Service(name, command, request, path, log, environment=environment)
 
 
 class Lineup:

@@ -7,7 +7,7 @@ Everything that can be refused is refused here, so that a run that has started c
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from benchmarks import environments, machine, probe, snapshot
 from benchmarks.campaign import TRITON_URL, Campaign, Variant
 from benchmarks.environments import ROOT, UnavailableError
 from benchmarks.processes import RunError
+from benchmarks.profiles import sampler, taken
+from benchmarks.profiles.options import Options
 from benchmarks.queries import Prometheus
-from benchmarks.record import Visit
+from benchmarks.record import Visit, level_title
 
 # First guesses for the estimate; the run replaces them by what it sees. Locust takes its time to
 # start and to end.
@@ -85,6 +87,8 @@ def prepare(
     if campaign.prometheus:
         check_targets(campaign.name, campaign.prometheus)
         snapshot.check(campaign.prometheus, campaign.duration_s, say)
+    if campaign.profiled():
+        sampler.check_here()
     say(f"{campaign.name}: checking the settings of its variants")
     chosen = {
         name: environments.environment_of(environments.effective_settings(variant, checkout))
@@ -210,7 +214,16 @@ class Clock:
         overhead_s = VISIT_OVERHEAD_S[campaign.generator]
         visit_s = _mean(self._visits, campaign.warmup_s + campaign.duration_s + overhead_s)
         start_s = _mean(self._starts, _guessed_start_s(campaign))
-        return max(0.0, len(visits) * visit_s + starts(campaign, visits) * start_s - running_s)
+        measured = sum(visit.repeat <= campaign.repeats for visit in visits)
+        profiles_s = (len(visits) - measured) * (profile_s(campaign) + overhead_s)
+        starts_s = starts(campaign, visits) * start_s
+        return max(0.0, measured * visit_s + profiles_s + starts_s - running_s)
+
+
+def profile_s(campaign: Campaign) -> float:
+    """How long the load of one profile lasts."""
+    options = campaign.profile.options if campaign.profile else Options()
+    return campaign.warmup_s + taken.load_s(options)
 
 
 def _guessed_start_s(campaign: Campaign) -> float:
@@ -223,13 +236,15 @@ def _mean(values: list[float], guess: float) -> float:
     return sum(values) / len(values) if values else guess
 
 
-def describe(campaign: Campaign, visits: list[Visit], pinning: Pinning) -> str:
-    """The plan for these visits, all of a campaign or those that a run still misses."""
-    variants = {visit.variant for visit in visits}
+def describe(
+    campaign: Campaign, visits: list[Visit], pinning: Pinning, profiles: Sequence[Visit] = ()
+) -> str:
+    """The plan for visits and profiles, all of a campaign or those that a run still misses."""
+    variants = {visit.variant for visit in (*visits, *profiles)}
     names = [name for name in campaign.services if name in variants]
     if campaign.copy_name in names:
         names[-1] += f" (a second copy of {campaign.reference}, which shows the noise)"
-    met = {visit.level for visit in visits}
+    met = {visit.level for visit in (*visits, *profiles)}
     levels = ", ".join(f"{load:g}" for level, load in campaign.levels.items() if level in met)
     load = "requests a second" if campaign.rates else "client" if levels == "1" else "clients"
     by = "" if campaign.generator == "triton_bench" else f"; sent by {campaign.generator}"
@@ -239,8 +254,9 @@ def describe(campaign: Campaign, visits: list[Visit], pinning: Pinning) -> str:
             f"{campaign.name}: {campaign.question or 'no question'}",
             f"  variants  {', '.join(names)}",
             f"  load      {levels} {load}; model {campaign.model}{_tracks(campaign)}{by}",
-            f"  repeats   {_repeats(campaign, visits)}",
-            f"  takes     {about} {duration(Clock(campaign).left_s(visits))}",
+            *([f"  repeats   {_repeats(campaign, visits)}"] if visits else []),
+            *([f"  profiles  {_profiles(campaign, profiles)}"] if profiles else []),
+            f"  takes     {about} {duration(Clock(campaign).left_s([*visits, *profiles]))}",
             f"  CPUs      {pinning.reason}",
         ]
     )
@@ -263,6 +279,13 @@ def _repeats(campaign: Campaign, visits: list[Visit]) -> str:
     if campaign.min_requests:
         time += f" or more ({campaign.min_requests} requests)"
     return f"{count}; each of {time} after {campaign.warmup_s:g} s of warm-up"
+
+
+def _profiles(campaign: Campaign, profiles: Sequence[Visit]) -> str:
+    """How many there are to take, of which load."""
+    options = campaign.profile.options if campaign.profile else Options()
+    levels = ", ".join(dict.fromkeys(level_title(visit.level) for visit in profiles))
+    return f"{len(profiles)} at {levels}; each of {options.duration_s} s, after what is measured"
 
 
 def duration(seconds: float) -> str:

@@ -80,6 +80,26 @@ class Display:
         ]
         self._draw("   ".join(numbers), done)
 
+    def profile(self, visit: Visit, remaining: Remaining) -> None:
+        """A visit begins that is profiled and not measured."""
+        self._heading = "   ".join(("profile", level_title(visit.level), visit.variant))
+        self._remaining = remaining
+        self._began = time.monotonic()
+        self._draw("warm-up")
+
+    def profiled(self, visit: Visit, facts: dict[str, Any]) -> None:
+        """A profile has been taken: one line for it."""
+        parts = [
+            "profile",
+            f"{level_title(visit.level):>{self._levels}}",
+            f"{visit.variant:<{self._variants}}",
+            f"{facts['samples']} samples",
+            f"{facts['errors']} unreadable",
+        ]
+        if not self._console.is_terminal:
+            parts.append(self._left())
+        self.say("  ".join(parts))
+
     def done(self, visit: Visit, position: int, facts: dict[str, Any]) -> None:
         """A visit has been measured: one line for it."""
         summary = facts["generator"]

@@ -10,6 +10,8 @@ The record: the folder that a run leaves, as the analysis reads it.
             metrics.parquet                       what Triton said of itself, and Prometheus of
                                                   all (metrics.py), where there is one; without
                                                   it a repeat is complete too
+        profiles/<variant>/<level>.txt            collapsed stacks, of a visit that is not measured
+        profiles/<variant>/<level>.json           how they were taken; both files, or no profile
 
 It holds facts only: a percentile is computed by whoever reads it. A folder whose name begins
 with a dot is being written and is never read.
@@ -18,7 +20,8 @@ Format history (`format` in run.json and cell.json):
     1   the first form. Later a repeat may hold metrics.parquet, cell.json `service.by_process`,
         `metrics`, `slowest` and `prometheus`, the campaign `trace_ratio`, `prometheus` and `slo`,
         and run.json `imported` (benchmarks/imports), with cells whose cell.json has `reported` in
-        the place of samples: additions, which a reader that does not know them is not misled by.
+        the place of samples, and a campaign `profile`, with its profiles: additions, which a reader
+        that does not know them is not misled by.
 """
 
 import json
@@ -36,6 +39,8 @@ RESULTS = Path(__file__).resolve().parent / "results"
 SAMPLES = "samples.parquet"
 CELL = "cell.json"
 METRICS = "metrics.parquet"
+# A profile's two files, after the level's name.
+STACKS, FACTS = ".txt", ".json"
 
 
 class RecordError(Exception):
@@ -200,6 +205,43 @@ class Record:
             raise RecordError(f"{shown(path)}: {problem}; {remedy}")
         return cell
 
+    def profiles(self) -> list[tuple[str, str]]:
+        """Variant and level of every profile that is there, in the campaign's order."""
+        cells = [(variant, level) for variant in self.variants for level in self.levels]
+        return [cell for cell in cells if self._has_profile(*cell)]
+
+    def missing_profiles(self) -> list[Visit]:
+        """
+        A visit for each profile that the campaign asks for and that is not there.
+
+        It is not measured: its repeat is the one after the last. Those of a level are together. Of
+        a variant that others run there is none.
+        """
+        asked = self.campaign.get("profile") or {}
+        levels = [clients_level(n) for n in asked.get("clients", [])]
+        levels += [rate_level(rate) for rate in asked.get("rates", [])]
+        addresses = {n for n, table in self.campaign["variants"].items() if table.get("url")}
+        addresses |= {self.aa} if self.reference in addresses and self.aa else set()
+        cells = [(v, level) for level in levels for v in self.variants if v not in addresses]
+        return [Visit(*cell, self.repeats + 1) for cell in cells if not self._has_profile(*cell)]
+
+    def profile(self, variant: str, level: str) -> Path:
+        """The file with a cell's collapsed stacks, as py-spy writes them, with line numbers."""
+        return self._profile_file(variant, level, STACKS)
+
+    def profile_facts(self, variant: str, level: str) -> dict[str, Any]:
+        """How a cell's stacks were taken: benchmarks/README.md has the keys."""
+        path = self._profile_file(variant, level, FACTS)
+        remedy = f"delete {shown(path)}, then `windtunnel run --resume {shown(self.path)}`"
+        facts = read_json(path, remedy)
+        if problem := contents.profile_problem(facts):
+            raise RecordError(f"{shown(path)}: {problem}; {remedy}")
+        return facts
+
+    def profile_path(self, variant: str, level: str) -> Path:
+        """Where a cell's profile is or will be, without the ending of its two files."""
+        return self.path / "profiles" / variant / level
+
     def has_samples(self, visit: Visit) -> bool:
         """Whether a visit has its requests, or only what another program reported of them."""
         return (self.path / visit.folder / SAMPLES).is_file()
@@ -207,6 +249,21 @@ class Record:
     def _has(self, visit: Visit) -> bool:
         there = (self.path / visit.folder / CELL).is_file()
         return there and (self.has_samples(visit) or bool(self.run.get("imported")))
+
+    def _has_profile(self, variant: str, level: str) -> bool:
+        path = self.profile_path(variant, level)
+        return all(path.with_name(path.name + end).is_file() for end in (STACKS, FACTS))
+
+    def _profile_file(self, variant: str, level: str, ending: str) -> Path:
+        # Names that are not the record's own are not joined to a path.
+        if variant in self.variants and level in self.levels and self._has_profile(variant, level):
+            path = self.profile_path(variant, level)
+            return path.with_name(path.name + ending)
+        there = ", ".join(f"{v} {level_title(each)}" for v, each in self.profiles()) or "none"
+        raise RecordError(
+            f"{shown(self.path)}: no profile of {variant!r} at {level!r}; expected one of those"
+            f" that are there ({there}); `[profile] clients = [..]` in a campaign makes them"
+        )
 
     def _file(self, visit: Visit, name: str) -> Path:
         path = self.path / visit.folder / name

@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks import record
 from benchmarks.processes import RunError
-from benchmarks.record import CELL, SAMPLES, Record, Visit, shown
+from benchmarks.record import CELL, FACTS, SAMPLES, STACKS, Record, Visit, shown
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -35,7 +35,7 @@ class Recorder:
                 write_json(path / "run.json", run)
         self.record: Record = record.load(path)
         with explained(path):
-            for stale in path.glob("cells/*/*/.*.partial"):
+            for stale in (*path.glob("cells/*/*/.*.partial"), *path.glob("profiles/*/.*.partial")):
                 shutil.rmtree(stale)
 
     @property
@@ -76,9 +76,34 @@ class Recorder:
         """Forget a repeat that could not be measured."""
         shutil.rmtree(self._partial(visit), ignore_errors=True)
 
+    def begin_profile(self, visit: Visit) -> Path:
+        """An empty folder for the files of a profile that is about to be taken."""
+        folder = self._partial_profile(visit)
+        with explained(self.path):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        return folder
+
+    def commit_profile(self, visit: Visit, stacks: Path, facts: dict[str, Any]) -> None:
+        """Make a profile part of the record: the stacks, then what says that they are whole."""
+        final = self.record.profile_path(visit.variant, visit.level)
+        with explained(self.path):
+            _sync(stacks)
+            stacks.rename(final.with_name(final.name + STACKS))
+            write_json(final.with_name(final.name + FACTS), facts)
+        self.discard_profile(visit)
+
+    def discard_profile(self, visit: Visit) -> None:
+        """Forget what is left of taking a profile."""
+        shutil.rmtree(self._partial_profile(visit), ignore_errors=True)
+
     def close(self) -> None:
         """Let another runner have the record."""
         os.close(self._lock)
+
+    def _partial_profile(self, visit: Visit) -> Path:
+        final = self.record.profile_path(visit.variant, visit.level)
+        return final.with_name(f".{final.name}.partial")
 
     def _partial(self, visit: Visit) -> Path:
         final = self.path / visit.folder

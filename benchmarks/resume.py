@@ -18,7 +18,7 @@ def find(argument: Path | None, results: Path) -> Record:
     """The record that is meant: a record's folder, or the newest unfinished of a campaign."""
     if argument is not None and argument.suffix != ".toml":
         found = record.load(argument)
-        if found.status == "complete" and not found.missing():
+        if found.status == "complete" and not (found.missing() or found.missing_profiles()):
             raise RunError(
                 f"{shown(found.path)}: complete; expected a run with missing repeats;"
                 " leave --resume out to start a new run"

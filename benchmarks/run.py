@@ -14,21 +14,21 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import environments, generator, metrics, plan, probe, snapshot, targets, variants
+from benchmarks import generator, metrics, snapshot, targets
 from benchmarks.environments import ROOT
 from benchmarks.generator import GeneratorError
-from benchmarks.lineup import Lineup
+from benchmarks.lineup import Lineup, target
 from benchmarks.plan import Clock, Pinning, Prepared
 from benchmarks.processes import RunError
+from benchmarks.profiles.visits import ProfileVisits
 from benchmarks.progress import Display
 from benchmarks.record import FORMAT, METRICS, SAMPLES, TOOL, Visit, level_title
 from benchmarks.recorder import Recorder, disk_full, explained, has_room, now, run_name
 from benchmarks.slowest import slowest
 from benchmarks.snapshot import Taken
-from benchmarks.triton.backed import BackedService
 from benchmarks.triton.statistics import Statistics
 from benchmarks.usage import Meter, nothing
-from benchmarks.variants import Address, Request, Service, Target
+from benchmarks.variants import Target
 from loadtests.samples import SamplesError
 
 ATTEMPTS = 2
@@ -76,42 +76,35 @@ class Run:
         metrics_addr: str | None = None,
     ) -> None:
         self._campaign, self._pinning = prepared.campaign, pinning
-        self._recorder, self._checkout, self._display = recorder, checkout, display
+        self._recorder, self._display = recorder, display
         self._metrics_addr = metrics_addr
         self._program = generator.program(ROOT, self._campaign.generator)
         self._images = ROOT / self._campaign.images
+        logs = recorder.path / "logs"
         found = {
-            name: self._target(name, prepared.environments.get(name, "default"))
+            name: target(prepared, name, logs, checkout, pinning.service)
             for name in recorder.record.variants
         }
         self._lineup = Lineup(found, self._campaign.restart)
         self._order = recorder.record.order()
         self._clock = Clock(self._campaign)
-
-    def _target(self, name: str, environment: str) -> Target:
-        campaign, variant = self._campaign, self._campaign.services[name]
-        image = min(probe.images_in(self._images), key=lambda file: file.stat().st_size)
-        request = Request(image, campaign.body, campaign.timeout_s)
-        if variant.url:
-            return Address(variant, request)
-        python = environments.interpreter(environment, ROOT)
-        environ = plan.environ(campaign, variant, self._checkout)
-        command = variants.service_command(environ, python, self._checkout, self._pinning.service)
-        log = self._recorder.path / "logs" / f"{name}.txt"
-        path = variants.predict_path(campaign, variant)
-        if served := campaign.served_to(variant):
-            return BackedService(name, command, request, path, log, served, environment=environment)
-        return Service(name, command, request, path, log, environment=environment)
+        self._profiles = ProfileVisits(
+            self._campaign, recorder, self._lineup, pinning.generator, display
+        )
 
     def execute(self) -> None:
-        """Make every missing visit; the record says how it ended."""
-        missing = self._recorder.record.missing()
-        status = "interrupted"
+        """Make every missing visit, then every missing profile; the record says how it ended."""
+        kept = self._recorder.record
+        missing, profiles = kept.missing(), kept.missing_profiles()
+        rest, status = [*missing, *profiles], "interrupted"
         try:
             with stopped_by_signals():
-                for index, visit in enumerate(missing):
-                    self._start_for(visit, missing[index:])
-                    self._visit(visit, missing[index:])
+                for index, visit in enumerate(rest):
+                    self._start_for(visit, rest[index:])
+                    if visit in profiles:
+                        self._profiles.take(visit, rest[index:], self._clock)
+                    else:
+                        self._visit(visit, rest[index:])
             status = "complete"
         except RunError as error:
             raise StoppedError(str(error)) from error

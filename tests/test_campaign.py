@@ -164,6 +164,7 @@ def test_no_variant_has_a_place_of_its_own_in_the_blocks() -> None:
 
 def test_what_the_record_keeps_is_the_same_campaign(tmp_path: Path) -> None:
     watched = GOOD + '[prometheus]\nurl = "http://h:9090"\nqueries = {mine = "up"}\n'
+    profiled = GOOD + "[profile]\nclients = [8]\nnative = true\n"
     traced = f'trace_ratio = 0.5{GOOD}trace_ratio = 0\n[variants.u]\nurl = "http://h/x"\n'
     for text in (
         GOOD,
@@ -171,6 +172,8 @@ def test_what_the_record_keeps_is_the_same_campaign(tmp_path: Path) -> None:
         "aa = false\nseed = 3" + GOOD,
         watched,
         traced + "trace_ratio = 1\n",
+        profiled,
+        profiled.replace("clients", "rates"),
     ):
         campaign = read(tmp_path, text)
         assert campaigns.from_record("run.json", campaign.as_dict()) == campaign

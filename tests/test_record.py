@@ -77,6 +77,37 @@ def test_a_record_says_what_was_planned_and_what_is_there(tmp_path: Path) -> Non
         found.samples(FIRST)
 
 
+def test_profiles_are_planned_for_what_was_started_and_there_when_both_files_are(
+    tmp_path: Path,
+) -> None:
+    path = folder(tmp_path)
+    (path / "run.json").write_text(changed({"profile": {"clients": [8], "rate_hz": 100}}))
+    found = record.load(path)
+    planned = [Visit("a", "c0008", 3), Visit("a.aa", "c0008", 3)]
+    assert found.missing_profiles() == planned, "b is a url, c was left out"
+    recorder = Recorder(path)
+    stacks = recorder.begin_profile(planned[0]) / "stacks"
+    stacks.write_text("process 1;f (x.py:1) 3\n")
+    assert recorder.record.profiles() == []
+    facts = {"program": "py-spy 0.4.3", "rate_hz": 100, "duration_s": 1, "options": {"gil": False}}
+    facts |= {"format": 1, "samples": 3, "errors": 0, "answers": None}
+    recorder.commit_profile(planned[0], stacks, facts)
+    recorder.begin_profile(planned[1])
+    recorder.close()
+    assert found.profiles() == [("a", "c0008")]
+    assert found.missing_profiles() == planned[1:]
+    assert found.profile("a", "c0008") == path / "profiles/a/c0008.txt"
+    assert found.profile_facts("a", "c0008") == facts
+    Recorder(path).close()
+    assert not (path / "profiles/a.aa/.c0008.partial").exists(), "of a runner that was killed"
+    write_json(path / "profiles/a/c0008.json", facts | {"samples": -1})
+    with pytest.raises(RecordError, match="'samples' holds -1; expected a whole number"):
+        found.profile_facts("a", "c0008")
+    (path / "profiles/a/c0008.txt").unlink()
+    with pytest.raises(RecordError, match=r"no profile of 'a' at 'c0008'.*there \(none\)"):
+        found.profile_facts("a", "c0008")
+
+
 def test_the_tracks_are_those_of_the_variants_that_were_run(tmp_path: Path) -> None:
     path = folder(tmp_path)
     variants = {
@@ -131,6 +162,8 @@ def test_of_a_campaign_or_results_folder_the_newest_run_is_read(tmp_path: Path) 
         (changed(resumed=[{"commit": 5}]), "'resumed' holds"),
         (changed(imported={"cannot_know": "abc"}), "'imported' holds"),
         (changed(machine={"cores": "two"}), "'machine' holds {'cores': 'two'}; expected a table"),
+        (changed({"profile": {"clients": ["8"]}}), "'profile' holds {'clients': ['8']}; expected"),
+        (changed({"profile": {"rates": 8}}), "'profile' holds {'rates': 8}; expected a table"),
         (changed({"variants": {}}), "'variants' holds {}; expected a table"),
         (changed({"variants": {"a": 1}}), "'variants' holds {'a': 1}; expected a table"),
         (changed({"repeats": True}), "'repeats' holds True; expected a whole number"),
