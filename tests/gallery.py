@@ -27,6 +27,34 @@ HOSTILE = (
     "www.example.com a@example.com 🙂 " + "long" * 20,
 )
 
+# Of each variant, samples by stack; the last one is hostile.
+STACKS = {
+    variant: (
+        f"TrackA.stages (service/tracks.py:90);infer (service/detection.py:40) {infer}",
+        f"TrackA.stages (service/tracks.py:90);{canvas};Image.resize (PIL/Image.py:2300) {resize}",
+        f"serialize_response (fastapi/routing.py:369);{HOSTILE[0]} (</script>:1) {hostile}",
+    )
+    for variant, canvas, infer, resize, hostile in (
+        ("baseline", "canvas_pillow (service/imaging.py:80)", 3000, 2000, 300),
+        ("baseline.aa", "canvas_pillow (service/imaging.py:80)", 3050, 2010, 290),
+        ("optimized", "canvas_draft (service/imaging.py:99)", 3000, 300, 310),
+    )
+}
+PROFILED = {
+    "format": 1,
+    "started": "2026-11-26T12:00:00Z",
+    "program": "py-spy 0.4.3",
+    "rate_hz": 100,
+    "duration_s": 10,
+    "options": {"native": False, "gil": False, "idle": False, "nonblocking": False},
+    "samples": 5000,
+    "errors": 0,
+    "answers": 1000,
+    "window_s": 10.0,
+    "cpu_s": 19.0,
+    "generator": {},
+}
+
 
 def history(results: Path, runs: int = 6, folder: str = "simulated") -> list[str]:
     """Runs of one campaign, of which the later half is slower; their names, the oldest first."""
@@ -111,6 +139,17 @@ def real(results: Path) -> str:
     """The demo's record, as it lies in the repository."""
     shutil.copytree(DEMO, results / "demo" / DEMO.name)
     return f"demo/{DEMO.name}"
+
+
+def profile(record: Path, level: str = "c0032") -> None:
+    """Add profiles of baseline, its copy and optimized to a record, as py-spy would write them."""
+    for variant, lines in STACKS.items():
+        folder = record / "profiles" / variant
+        folder.mkdir(parents=True, exist_ok=True)
+        stacks = [f'process 7:"python -m service";main (service/commands.py:5);{x}' for x in lines]
+        (folder / f"{level}.txt").write_text("\n".join(stacks))
+        facts = {**PROFILED, "variant": variant, "level": level}
+        (folder / f"{level}.json").write_text(json.dumps(facts))
 
 
 def _put(results: Path, plan: Any, run: str, folder: str) -> str:

@@ -51,8 +51,9 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         patch.setenv(settings.RESULTS, str(results))
         made = (gallery.hostile, gallery.partial, gallery.running, gallery.alone, gallery.broken)
         names = {make.__name__: make(results) for make in (*made, gallery.newer, gallery.imported)}
-        past = gallery.history(results)
-        yield {**names, "first": past[0], "last": past[-1], "real": gallery.real(results)}
+        past, real = gallery.history(results), gallery.real(results)
+        gallery.profile(results / real)
+        yield {**names, "first": past[0], "last": past[-1], "real": real}
 
 
 @pytest.fixture(scope="module")
@@ -511,3 +512,44 @@ def test_a_link_to_other_runs_keeps_what_is_chosen(opened: Open, kinds: dict[str
 def test_an_app_that_listens_everywhere_is_found_on_this_machine() -> None:
     assert url("0.0.0.0", 8600) == "http://127.0.0.1:8600"
     assert url("192.0.2.7", 8600) == "http://192.0.2.7:8600"
+
+
+def test_a_run_without_profiles_says_how_to_get_them(opened: Open, kinds: dict[str, str]) -> None:
+    app = opened("flamegraphs", kinds["last"])
+    assert "This run has no profiles" in app.info[0].value
+    assert [code.value.split("\n")[0] for code in app.code] == [
+        "[profile]",
+        "windtunnel profile --variant optimized --format collapsed --output optimized.txt",
+    ]
+
+
+def test_a_difference_says_what_it_is_made_of(opened: Open, kinds: dict[str, str]) -> None:
+    app = opened("flamegraphs", kinds["real"])
+    assert [box.value for box in app.main.selectbox] == ["optimized", "32 clients", "baseline"]
+    assert "Image.resize" in texts(app).replace("\\", "")
+    functions = table(app, "function")
+    place = functions["function"].index("Image.resize")
+    assert str(functions["difference"][place]).startswith("▼ −")
+    infer = functions["function"].index("infer")
+    assert "▼" not in str(functions["difference"][infer])
+
+
+def test_one_profile_is_shown_alone(opened: Open, kinds: dict[str, str]) -> None:
+    for query in ({"variant": "baseline"}, {"against": "nothing: one profile"}):
+        functions = table(opened("flamegraphs", kinds["real"], **query), "function")
+        assert "difference" not in functions
+        assert len(functions) == 6
+
+
+def test_a_damaged_profile_is_said_in_one_line(opened: Open, kinds: dict[str, str]) -> None:
+    record = data.results() / kinds["real"]
+    for name, text in (("c0032.txt", "no count"), ("c0032.json", "{")):
+        file = record / "profiles/optimized" / name
+        kept = file.read_text()
+        file.write_text(text)
+        try:
+            (problem,) = failed(opened("flamegraphs", kinds["real"]))
+            assert escaped(name) in problem
+        finally:
+            file.write_text(kept)
+    assert not failed(opened("flamegraphs", kinds["real"]))

@@ -6,7 +6,6 @@ WINDTUNNEL_SCREENSHOTS=FOLDER every page is drawn there, in light and dark.
 """
 
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -14,64 +13,25 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from importlib.resources import files
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import BrowserContext, Page
 
 from dashboards.settings import ADDRESS, arguments, environment
 from tests import gallery
-from tests.conftest import leave_out
+from tests.browsers import Seen, chromium, violations
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",  # which is small in a container
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"], "resultTypes": ["violations"]}
 PAGES = (
     *("", "runs", "matrix", "curves", "compare", "cell", "stages", "flamegraphs", "history"),
     "method",
 )
-# On every page but the first, Streamlit asks whether its server lies below the page.
-KNOWN = re.compile(r"/_stcore/(health|host-config)$")
 READY = """() => document.querySelector('h1')
     && document.querySelector('[data-test-script-state=notRunning]')
     && !document.querySelector('[data-testid=stSkeleton]')"""
-
-
-@dataclass(slots=True)
-class Seen:
-    """What a browser did besides showing a page."""
-
-    hosts: set[str] = field(default_factory=set)
-    errors: list[str] = field(default_factory=list)
-
-    def watch(self, page: Page) -> None:
-        page.on("request", lambda request: self.asked(request))
-        page.on("console", lambda message: self.told(message))
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("dialog", lambda dialog: self.errors.append(f"dialog: {dialog.message}"))
-
-    def asked(self, request: Request) -> None:
-        if request.url.startswith(("http", "ws")):
-            self.hosts.add(urlsplit(request.url).hostname or "")
-
-    def told(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not KNOWN.search(str(message.location.get("url"))):
-            self.errors.append(message.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     results = tmp_path_factory.mktemp("results")
     kinds = (gallery.hostile, gallery.broken, gallery.running, gallery.real)
     runs = {make.__name__: make(results) for make in kinds}
+    gallery.profile(results / runs["real"])
     runs["last"] = gallery.history(results)[-1]
     port = free_port()
     variables = environment(results) | {"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
@@ -138,12 +99,8 @@ def wait_until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> No
 @pytest.fixture(scope="module")
 def browser(site: Site) -> Iterator[BrowserContext]:
     """One browser; its theme is what a page asks for."""
-    if CHROMIUM is None:
-        leave_out("there is no Chromium: `apt-get install chromium`, or say where with CHROMIUM")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
-        chromium.close()
+    with chromium(viewport={"width": 1440, "height": 1000}, accept_downloads=True) as context:
+        yield context
 
 
 @pytest.fixture
@@ -194,9 +151,7 @@ def test_every_page_can_be_read_by_everybody(page: Page, site: Site, theme: str)
         show(page, site.url(name, run=site.runs["last" if name == "history" else "real"]))
         assert not page.get_by_test_id("stException").count()
         draw(page, f"{name or 'overview'}-{theme}")
-        page.evaluate(AXE)
-        told = page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
-        found |= {f"{name}: {each['id']}": each["nodes"][0]["html"] for each in told}
+        found |= {f"{name}: {rule}": where for rule, where in violations(page).items()}
     assert not found
 
 
@@ -312,3 +267,54 @@ def test_the_keyboard_reaches_another_page(page: Page, site: Site) -> None:
     page.keyboard.press("Enter")
     page.wait_for_function("location.pathname == '/stages'")
     page.get_by_role("heading", name="Which stage costs?").wait_for()
+
+
+def test_a_flamegraph_is_looked_around_in_with_the_keyboard(page: Page, site: Site) -> None:
+    show(page, site.url("flamegraphs", run=site.runs["real"]))
+    graph = page.locator(".flame")
+    told = graph.locator("p.spoken")
+    # R and C are keys of the app, which what is written here is not meant for.
+    graph.get_by_role("searchbox").focus()
+    page.keyboard.type("racecar|resize")
+    page.get_by_text("2 frames, ").wait_for()
+    assert not page.get_by_role("dialog").count()
+    page.keyboard.press("Enter")
+    assert told.inner_text().startswith("Image.resize (PIL/Image.py), new: ")
+    graph.get_by_role("searchbox").fill("alert")
+    page.keyboard.press("Enter")
+    assert told.inner_text().startswith(gallery.HOSTILE[0])
+    assert not graph.locator("script, img").count()
+    graph.get_by_role("application").focus()
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowDown")
+    assert told.inner_text().startswith("main (service/commands.py): ")
+
+
+def test_a_flamegraph_stays_as_it_was_while_its_page_is_drawn_again(page: Page, site: Site) -> None:
+    show(page, site.url("flamegraphs", run=site.runs["real"]))
+    graph = page.locator(".flame")
+    graph.get_by_role("searchbox").fill("resize")
+    slo = page.get_by_role("textbox", name="SLO")
+    slo.fill("p95=777ms")
+    slo.press("Enter")
+    page.wait_for_function("location.search.includes('777')")
+    page.wait_for_function(READY)
+    assert graph.get_by_role("searchbox").input_value() == "resize"
+    page.locator(".st-key-against input").click()
+    page.get_by_role("option", name="nothing: one profile").click()
+    graph.get_by_text("others; shares are of own code").wait_for()
+    assert "against=nothing" in query(page)
+
+
+def test_a_stage_leads_to_the_flamegraph_of_its_cell(page: Page, site: Site) -> None:
+    run = site.runs["real"]
+    show(page, site.url("stages", run=run, variant="optimized", level="32 clients"))
+    page.get_by_role("link", name="Which code: the flamegraph of optimized, 32 clients").click()
+    page.wait_for_function("location.pathname == '/flamegraphs'")
+    page.get_by_role("heading", name="What code got more expensive?").wait_for()
+    page.get_by_role("button", name="Save").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save").click()
+        page.get_by_role("button", name="HTML page").click()
+    assert download.value.suggested_filename == "baseline-optimized-c0032.html"
+    assert Path(download.value.path()).read_text().startswith("<!doctype html>")

@@ -17,6 +17,7 @@ from analysis.words import level_name, measure_header, measured, plain
 from dashboards import (
     charts,
     data,
+    flamegraph,
     measures,
     opening,
     saving,
@@ -37,6 +38,7 @@ def page() -> None:
     view = opening.one_run("Is B slower than A, and where?", doubts_open=True)
     comparison = view.comparison
     _answer(comparison)
+    flamegraph.link(view.entry.id, comparison.record)
     _take_away(comparison)
     _differences(comparison)
     _distributions(view.entry, comparison)

@@ -8,7 +8,7 @@ from analysis.figures.stages import stage_bars
 from analysis.figures.waterfall import waterfall
 from analysis.stages import MEAN
 from analysis.words import level_name, measure_name
-from dashboards import charts, measures, opening, state, tails
+from dashboards import charts, flamegraph, measures, opening, state, tails
 from dashboards.once import once
 from dashboards.text import bullets
 
@@ -35,6 +35,7 @@ def page() -> None:
     st.subheader("Where a difference comes from", anchor=False)
     variant, level = _cell(comparison)
     _difference(comparison, measure, variant, level)
+    flamegraph.link(view.entry.id, comparison.record, (variant, level))
     _tail(comparison, variant, level)
 
 
