@@ -54,10 +54,16 @@ lint: setup go ## formats, types and static checks
 	cd $(GENERATOR) && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go tool staticcheck ./...
 
 .PHONY: bench
-bench: system setup build setup-simd setup-triton ## the instrument's accuracy and memory, and the service's own cost
+bench: system setup build setup-simd setup-triton ## the instrument's accuracy, the service's own cost, and what each optimization brings by itself
 	$(BIN)/python -m benchmarks.components.accuracy
 	cd $(GENERATOR) && go test ./report -run '^$$' -bench Hour -benchtime 1x
 	$(BIN)/python -m benchmarks.components.overhead
+	$(BIN)/python -m benchmarks.components.jsons
+	$(BIN)/python -m benchmarks.components.imaging
+	$(BIN)/python -m benchmarks.components.eventloop
+	$(BIN)/python -m benchmarks.components.upload
+	$(BIN)/python -m benchmarks.components.clients
+	$(BIN)/python -m benchmarks.components.limits
 	$(BIN)/python -m benchmarks.components.triton
 	$(BIN)/python -m benchmarks.components.telemetry
 	$(BIN)/python -m benchmarks.components.analysis

@@ -10,23 +10,20 @@ the difference of the two, and its median over the blocks.
 """
 
 import argparse
-import json
 import math
-import os
 import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-IMAGES = ROOT / "loadtests/images"
-ENVIRONMENTS = {"baseline": ".venv", "seed": ".venv-simd", "optimized": ".venv"}
-BOUNDARY = "windtunnel-overhead"
+from benchmarks.components import result, tables
+from benchmarks.components.one_worker import ENVIRONMENTS, IMAGES, Service, multipart, serving
+from benchmarks.components.result import Case
+from benchmarks.record import RESULTS
+
+NAME = "overhead"
+QUESTION = "What does the service cost beyond its stages, by preset?"
 # The speed of a shared machine changes within a second: a block should take less.
 BLOCK_PICTURES = 4
 # Requests without stages are so quick that one pass of them would be mostly noise.
@@ -65,104 +62,12 @@ class Block:
 
 @dataclass(slots=True)
 class Found:
-    blocks: list[Block]
+    rounds: list[list[Block]]
     null: list[float]
 
-
-def multipart(name: str, picture: bytes) -> bytes:
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n'
-    body = head.encode() + b"Content-Type: image/jpeg\r\n\r\n" + picture
-    return body + f"\r\n--{BOUNDARY}--\r\n".encode()
-
-
-def environment(preset: str) -> dict[str, str]:
-    """One worker, so that there is one process to read; the other settings are the preset's."""
-    others = {k: v for k, v in os.environ.items() if not k.startswith("SERVICE_")}
-    return others | {
-        "SERVICE_PRESET": preset,
-        "SERVICE_PORT": "0",
-        "SERVICE_TRACK": "A",
-        "SERVICE_TRITON_URL": "none",
-        "SERVICE_WORKERS": "1",
-        "SERVICE_RECYCLE_REQUESTS": "0",
-        "SERVICE_LOG_LEVEL": "error",
-        "SERVICE_SLOW_MS": "1000000",
-    }
-
-
-class Service:
-    """A service of one preset: its connection, and the line to what counts its CPU time."""
-
-    def __init__(self, preset: str, process: subprocess.Popen[str], model: str) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.to, self.back = process.stdin, process.stdout
-        self.model = model
-        port = self.back.readline()
-        if not port:
-            raise SystemExit(f"overhead: {preset} did not start; its message is above")
-        self.connection = ready(int(port))
-
-    def told(self, line: str) -> dict[str, int]:
-        self.to.write(line + "\n")
-        self.to.flush()
-        reading: dict[str, int] = json.loads(self.back.readline())
-        return reading
-
-    def loop_ms(self, first: int, end: int) -> float:
-        began = self.told("read")
-        done = self.told(f"loop {self.model} {first} {end}")
-        return (done["cpu_ns"] - began["cpu_ns"]) / 1e6 / (end - first)
-
-    def request_ms(self, bodies: list[bytes], query: str = "") -> tuple[float, float]:
-        """What a request took, and how much of that in its stages."""
-        path = f"/predict/{self.model}{query}"
-        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-        began = self.told("read")
-        for body in bodies:
-            self.connection.request("POST", path, body, headers)
-            response = self.connection.getresponse()
-            answer = response.read()
-            if response.status != 200:
-                raise SystemExit(f"overhead: {path} answered {response.status}: {answer[:200]!r}")
-        done = self.told("read")
-        whole, stages = (done[k] - began[k] for k in ("cpu_ns", "stages_ns"))
-        return whole / 1e6 / len(bodies), stages / 1e6 / len(bodies)
-
-
-@contextmanager
-def serving(preset: str, model: str) -> Iterator[Service]:
-    python = str(ROOT / ENVIRONMENTS[preset] / "bin/python")
-    process = subprocess.Popen(
-        [python, "-m", "service", "overhead", str(IMAGES)],
-        env=environment(preset),
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield Service(preset, process, model)
-    finally:
-        process.terminate()
-        process.communicate()
-
-
-def ready(port: int) -> HTTPConnection:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        connection = HTTPConnection("127.0.0.1", port, timeout=60)
-        try:
-            connection.request("GET", "/readyz")
-            response = connection.getresponse()
-            response.read()
-            if response.status == 200:
-                return connection
-        except (OSError, HTTPException):
-            pass
-        connection.close()
-        time.sleep(0.1)
-    raise SystemExit(f"overhead: port {port} was not ready in 60 s")
+    @property
+    def blocks(self) -> list[Block]:
+        return [block for blocks in self.rounds for block in blocks]
 
 
 def block(service: Service, bodies: list[bytes], first: int, loop_first: bool) -> Block:
@@ -195,7 +100,7 @@ def measure(model: str, rounds: int) -> dict[str, Found]:
                 ]
                 null, _ = service.request_ms(bodies * NULL_PASSES, "?track=null")
                 if number > 0:  # the first round warms up
-                    found[preset].blocks += blocks
+                    found[preset].rounds.append(blocks)
                     found[preset].null.append(null)
     return found
 
@@ -239,15 +144,41 @@ def table(found: dict[str, Found]) -> str:
     return "\n".join(lines) + "\n" + HOW_TO_READ.format(blocks=blocks)
 
 
-def main() -> None:
+def cases(found: dict[str, Found]) -> dict[str, Case]:
+    """As the result has them: a value for each round over all pictures."""
+    cases = {}
+    for preset, of in found.items():
+        measures = {
+            "service": ("CPU of a request", [[b.service for b in r] for r in of.rounds]),
+            "overhead": ("less its stages in a loop", [[b.overhead for b in r] for r in of.rounds]),
+            "outside": ("outside of its stages", [[b.outside for b in r] for r in of.rounds]),
+            "null": ("CPU of a request without stages", [[value] for value in of.null]),
+        }
+        for name, (says, rounds) in measures.items():
+            values = tuple(statistics.mean(values) for values in rounds)
+            case = Case(f"{preset}: {says}", ENVIRONMENTS[preset], "cpu_ms", values)
+            cases[f"{preset}.{name}"] = case
+    return cases
+
+
+def measured(model: str, rounds: int, results: Path) -> Path:
+    """Measure, print, write; the file."""
+    begun = result.beginning(tuple(ENVIRONMENTS.values()))
+    found = measure(model, rounds)
+    print(table(found))
+    return result.write(results, NAME, QUESTION, begun, cases(found))
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--model", default="nano", help="nano, small or medium (default: nano)")
     parser.add_argument("--rounds", type=int, default=20, help="at least 6 (default: 20)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="results folder")
     asked = parser.parse_args()
     if asked.rounds < 6:
         parser.error("--rounds: an interval needs at least 6")
-    print(table(measure(asked.model, asked.rounds)))
+    return tables.ended(NAME, lambda: measured(asked.model, asked.rounds, asked.results.resolve()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,7 +10,6 @@ taken repeat by repeat. Start-up times are printed as well.
 
 import argparse
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -22,9 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from scipy.special import stdtrit
 
 from benchmarks import environments
+from benchmarks.components.tables import ratio
 from benchmarks.environments import ROOT, UnavailableError
 from benchmarks.processes import RunError
 from benchmarks.triton.served import Served
@@ -168,14 +167,6 @@ def available(name: str, environment: str) -> bool:
         print(f"LEFT OUT: {name}: {error}", file=sys.stderr)
         return False
     return True
-
-
-def ratio(ours: list[float], theirs: list[float]) -> str:
-    """The geometric mean of the repeats' ratios, with its interval."""
-    logs = [math.log(a / b) for a, b in zip(ours, theirs, strict=True)]
-    n, mean = len(logs), statistics.mean(logs)
-    half = float(stdtrit(n - 1, 0.975)) * statistics.stdev(logs) / math.sqrt(n)
-    return f"{math.exp(mean):.2f} [{math.exp(mean - half):.2f}, {math.exp(mean + half):.2f}]"
 
 
 def table(found: dict[str, Found]) -> str:

@@ -1,0 +1,110 @@
+"""
+What event loop and HTTP parser take of a request that does nothing else.
+
+    python -m benchmarks.components.eventloop [--quick] [--results DIR]
+
+A bare ASGI application in one uvicorn worker, on asyncio or uvloop, with h11 or httptools: a GET,
+and a POST of 200 kB. triton_bench asks with 8 clients over connections that stay. CPU is what the
+server itself takes for a request; wall is the time from one answer to the next, 1000 / requests a
+second. Generator and server share the machine, so CPU is the number to trust.
+"""
+
+import random
+import sys
+import tempfile
+from contextlib import ExitStack
+from itertools import product
+from pathlib import Path
+from statistics import median
+
+from benchmarks import generator
+from benchmarks.components import result, tables
+from benchmarks.components.counted import Counted, counted
+from benchmarks.components.interleaved import WALL
+from benchmarks.components.result import Case
+from benchmarks.components.triton import asked
+from benchmarks.environments import ROOT
+from benchmarks.processes import RunError, runner_environment
+
+NAME = "eventloop"
+QUESTION = "What do uvloop and httptools save a request, in CPU and in requests a second?"
+SERVERS = [f"{loop}_{http}" for loop, http in product(("asyncio", "uvloop"), ("h11", "httptools"))]
+REQUESTS = {"hello": "GET without a body", "body": "POST of 200 kB"}
+BODY_BYTES = 200_000
+CLIENTS = 8
+WARMUP_S = 0.2
+
+Visit = tuple[float, float]  # CPU and wall, milliseconds a request
+
+
+def load(server: Counted, request: str, body: Path, seconds: float) -> Visit:
+    """One visit of the generator; a request that fails is an error."""
+    sent = ["--method", "GET"] if request == "hello" else ["--image", str(body), "--body", "raw"]
+    program = [str(generator.program(ROOT)), "--url", f"http://127.0.0.1:{server.port}/", *sent]
+    length = ["--warmup", f"{WARMUP_S}s", "--duration", f"{seconds:g}s", "--min-requests", "20"]
+    how = ["--clients", str(CLIENTS), "--calibrate", "0", "--json", "--quiet"]
+    before = server.cpu_ms()
+    said = asked([*program, *length, *how], seconds)
+    spent = server.cpu_ms() - before
+    counts, rate = said["accounting"], said["throughput_rps"]
+    assert isinstance(counts, dict)
+    assert isinstance(rate, float | int)
+    if not counts["ok"] or counts["ok"] + counts.get("censored", 0) != counts["issued"]:
+        raise RunError(f"{NAME}: requests failed ({counts}); expected an answer to each")
+    return spent / counts["ok"], 1000 / rate
+
+
+def block(number: int, body: Path, visits: int, seconds: float) -> dict[str, Visit]:
+    """Every case once, in fresh servers: medians of its visits."""
+    seen: dict[str, list[Visit]] = {f"{r}.{s}": [] for r, s in product(REQUESTS, SERVERS)}
+    order = random.Random(number)
+    with ExitStack() as stack:
+        module = [sys.executable, "-m", "benchmarks.components.bare_server"]
+        env = runner_environment()
+        servers = {
+            name: stack.enter_context(counted([*module, *name.split("_")], env)) for name in SERVERS
+        }
+        for _ in range(visits):
+            for case in order.sample(list(seen), len(seen)):
+                request, server = case.split(".")
+                seen[case].append(load(servers[server], request, body, seconds))
+    return {
+        case: (median(cpu for cpu, _ in found), median(wall for _, wall in found))
+        for case, found in seen.items()
+    }
+
+
+def cases(blocks: list[dict[str, Visit]]) -> dict[str, Case]:
+    """As the result has them."""
+    found = {}
+    for request, server in product(REQUESTS, SERVERS):
+        name, says = f"{request}.{server}", f"{REQUESTS[request]}: {server.replace('_', ', ')}"
+        size = BODY_BYTES if request == "body" else None
+        cpu, wall = zip(*(each[name] for each in blocks), strict=True)
+        found[name] = Case(f"{says}, CPU of the server", "default", "cpu_ms", cpu, size)
+        found[name + WALL] = Case(f"{says}, an answer each", "default", "ms", wall, size)
+    return found
+
+
+def measured(options: tables.Options) -> Path:
+    """Measure, print, write; the file."""
+    begun = result.beginning()
+    blocks, visits, seconds = (3, 1, 0.5) if options.quick else (8, 1, 1.2)
+    show = tables.shower(NAME)
+    with tempfile.TemporaryDirectory(prefix="windtunnel-") as folder:
+        body = Path(folder) / "body.jpg"
+        body.write_bytes(bytes(BODY_BYTES))
+        seen = []
+        for number in range(blocks):
+            show(number, blocks)
+            seen.append(block(number, body, visits, seconds))
+        show(blocks, blocks)
+    found = cases(seen)
+    groups = [[f"{r}.{s}{of}" for s in SERVERS] for r, of in product(REQUESTS, ("", WALL))]
+    print(tables.table(found, groups))
+    return result.write(options.results, NAME, QUESTION, begun, found)
+
+
+if __name__ == "__main__":
+    wanted = tables.options("eventloop", QUESTION, "2 minutes, with --quick 20 seconds")
+    sys.exit(tables.ended(NAME, lambda: measured(wanted)))
