@@ -9,11 +9,16 @@ import sys
 
 import typer
 
+import analysis.claims.commands
 import analysis.commands
+import analysis.flame.commands
 import analysis.history_commands
 import analysis.report_commands
+import analysis.tuning.commands
 import benchmarks.commands
+import benchmarks.doctor_commands
 import benchmarks.import_commands
+import benchmarks.profiles.commands
 import dashboards.commands
 import service.commands
 from analysis.latency import AnalysisError
@@ -49,6 +54,11 @@ for module in (
     analysis.commands,
     analysis.report_commands,
     analysis.history_commands,
+    benchmarks.profiles.commands,
+    analysis.flame.commands,
+    analysis.claims.commands,
+    analysis.tuning.commands,
+    benchmarks.doctor_commands,
     dashboards.commands,
     service.commands,
 ):

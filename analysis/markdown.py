@@ -86,7 +86,7 @@ def _overview(comparison: Comparison) -> str:
             verdict = _verdict(cell, comparison)
             rows.append([level_title(level), escape(cell.variant), *values, *verdict, numbers])
     aligned = "ll" + "r" * len(plan.measures) + "rrll"
-    return _table(head, aligned, rows)
+    return table(head, aligned, rows)
 
 
 def _verdict(cell: Cell, comparison: Comparison) -> list[str]:
@@ -112,7 +112,7 @@ def _triton(comparison: Comparison) -> Iterator[str]:
         engines = triton.engines(comparison)
         yield f"**Triton**{f' ({escape(engines)})' if engines else ''}"
         aligned = "l" * triton.NAMES + "r" * (len(triton.HEAD) - triton.NAMES)
-        yield _table(triton.HEAD, aligned, rows)
+        yield table(triton.HEAD, aligned, rows)
         yield triton.LEGEND
 
 
@@ -133,8 +133,8 @@ def _details(comparison: Comparison) -> str:
     if not rows:
         return ""
     head = ["load", "variant", "", "ratio", "noise floor", "detectable", "verdict"]
-    table = _table(head, "lllrrrl", rows)
-    return f"<details><summary>All differences</summary>\n\n{table}\n\n</details>"
+    listed = table(head, "lllrrrl", rows)
+    return f"<details><summary>All differences</summary>\n\n{listed}\n\n</details>"
 
 
 def _every(comparison: Comparison) -> Iterator[Difference]:
@@ -142,6 +142,7 @@ def _every(comparison: Comparison) -> Iterator[Difference]:
         yield from shown(comparison, level)
 
 
-def _table(head: Sequence[str], aligned: str, rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], aligned: str, rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that were escaped; *aligned* has `l` or `r` for each column."""
     rule = ["---:" if side == "r" else "---" for side in aligned]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))

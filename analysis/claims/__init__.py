@@ -1,0 +1,1 @@
+"""Whether claims about a service are true: judged by the intervals of what was measured."""
