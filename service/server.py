@@ -86,11 +86,13 @@ def check_model() -> None:
 def listen(settings: Settings) -> socket.socket:
     """A listening socket, or the reason why there is none."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    # uvicorn's own socket for several workers names no protocol, so asyncio leaves Nagle's
+    # algorithm on, and every answer then waits 40 ms for a delayed acknowledgement: `nagle = on`
+    # is that socket. Connections inherit both.
+    plain = settings.nagle == "on"
+    listener = socket.socket(family, socket.SOCK_STREAM, 0 if plain else socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # uvicorn's own socket for several workers makes asyncio leave Nagle's algorithm on, and
-    # every answer then waits 40 ms for a delayed acknowledgement. Connections inherit this.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0 if plain else 1)
     try:
         listener.bind((settings.host, settings.port))
         # SO_REUSEADDR lets two bind; it is listening that only one may.

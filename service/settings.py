@@ -65,6 +65,7 @@ class Settings:
     graceful_s: int = number(0, 3600)
     keep_alive_s: int = number(1, 3600)
     backlog: int = number(1, 65535)
+    nagle: str = choice("on", "off")
     admission: int = number(1, 10**6)
     max_bytes: int = number(1, 2**31)
     max_pixels: int = number(1, 2**31)
@@ -111,6 +112,7 @@ def preset(name: str, cpus: int) -> dict[str, Any]:
         "engine_threads": 1,
         "graceful_s": 30,
         "keep_alive_s": 75,
+        "nagle": "off",
         "admission": 512,
         "max_bytes": 50 * 2**20,
         "max_pixels": 25_000_000,

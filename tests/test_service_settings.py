@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.limits import STATUS
+from service.server import listen
 from service.settings import PRESET_NAMES, Settings, SettingsError, preset, read
 from tests.conftest import ROOT, service_environment, service_program
 
@@ -170,3 +171,15 @@ def test_the_readme_lists_every_setting_with_the_values_of_the_presets() -> None
 def test_the_readme_lists_every_error_code_with_its_status() -> None:
     documented = {row[0]: int(row[1]) for row in rows("Errors")}
     assert documented == STATUS
+
+
+@pytest.mark.parametrize(
+    ("nagle", "protocol", "delay"), [("off", socket.IPPROTO_TCP, 1), ("on", 0, 0)]
+)
+def test_the_listening_socket_says_whether_answers_leave_at_once(
+    nagle: str, protocol: int, delay: int
+) -> None:
+    # asyncio switches Nagle's algorithm off on sockets whose protocol is named, and only on those.
+    with listen(read({"SERVICE_PORT": "0", "SERVICE_NAGLE": nagle})) as listener:
+        assert listener.proto == protocol
+        assert bool(listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)) == bool(delay)
