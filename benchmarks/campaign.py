@@ -166,7 +166,11 @@ class Campaign:
         return visits
 
     def profiled(self) -> list[Visit]:
-        """The visits that are profiled and not measured; a level's services follow each other."""
+        """
+        The visits that are profiled and not measured; a level's services follow each other.
+
+        Their repeat is the one after the last. Of a variant that others run there is none.
+        """
         levels = self.profile.levels if self.profile else ()
         ours = [name for name, variant in self.services.items() if not variant.url]
         return [Visit(name, level, self.repeats + 1) for level in levels for name in ours]

@@ -20,7 +20,7 @@ from benchmarks.environments import ROOT
 from benchmarks.fields import CampaignError
 from benchmarks.plan import Prepared
 from benchmarks.progress import Display
-from benchmarks.record import RESULTS, Record, shown
+from benchmarks.record import RESULTS, Record, Visit, shown
 from benchmarks.recorder import Recorder, now
 from benchmarks.triton import served
 from benchmarks.triton.server import HOST, Ports, Server
@@ -217,8 +217,8 @@ def _go_on(argument: Path | None, options: Options, later: str) -> None:
     where = plan.recorded(checkout)
     recorder.save(status="running", finished=None, checkout=where, resumed=resumed)
     missing, planned = len(recorder.record.missing()), len(recorder.record.order())
-    profiles = len(recorder.record.missing_profiles())
-    also = f", and {profiles} profile{'' if profiles == 1 else 's'}" if profiles else ""
+    profiles = recorder.record.missing_profiles(campaign.profiled())
+    also = f", and {_profiles(profiles)}" if profiles else ""
     _say(f"going on with {shown(found.path)}: {missing} of {planned} repeats are missing{also}")
     _execute(prepared, recorder, plan.pin(machine.cores()), checkout, options, later)
 
@@ -233,7 +233,8 @@ def _execute(
 ) -> None:
     """Measure the missing repeats; whatever happens, say where the record is and how to go on."""
     kept = recorder.record
-    _say(plan.describe(prepared.campaign, kept.missing(), pinning, kept.missing_profiles()))
+    asked = prepared.campaign.profiled()
+    _say(plan.describe(prepared.campaign, kept.missing(), pinning, kept.missing_profiles(asked)))
     metrics_addr = options.metrics_of(prepared.campaign)
     if metrics_addr:
         _say(f"  metrics   http://{metrics_addr}/metrics")
@@ -242,22 +243,30 @@ def _execute(
         with Display(prepared.campaign.name, kept.order()) as display:
             runs.Run(prepared, recorder, pinning, checkout, display, metrics_addr).execute()
     except KeyboardInterrupt:
-        print(f"interrupted; {_hint(kept, options, later)}", file=sys.stderr)
+        print(f"interrupted; {_hint(kept, asked, options, later)}", file=sys.stderr)
         raise typer.Exit(130) from None
     except runs.StoppedError as error:
-        print(f"windtunnel: {error}\n{_hint(kept, options, later)}", file=sys.stderr)
+        print(f"windtunnel: {error}\n{_hint(kept, asked, options, later)}", file=sys.stderr)
         raise typer.Exit(1) from error
     finally:
         recorder.close()
     _say(f"\nrecord: {shown(kept.path)}\n  {_command('compare', kept)}")
+    if left := kept.missing_profiles(asked):
+        _say(f"  {_profiles(left)} could not be taken; again: {_command('run --resume', kept)}")
 
 
-def _hint(kept: Record, options: Options, later: str) -> str:
+def _hint(kept: Record, asked: Sequence[Visit], options: Options, later: str) -> str:
     done, planned = len(kept.completed()), len(kept.order())
+    left = kept.missing_profiles(asked)
+    also = f", and {_profiles(left)} {'is' if len(left) == 1 else 'are'} missing" if left else ""
     served = f" --metrics-addr {options.metrics_addr}" if options.metrics_addr else ""
     command = _command(f"run --resume{served}", kept)
-    hint = f"{done} of {planned} repeats are kept; to go on:\n  {command}"
+    hint = f"{done} of {planned} repeats are kept{also}; to go on:\n  {command}"
     return hint + (f"\n  {later}" if later else "")
+
+
+def _profiles(visits: Sequence[Visit]) -> str:
+    return f"{len(visits)} profile{'' if len(visits) == 1 else 's'}"
 
 
 def _command(name: str, kept: Record) -> str:

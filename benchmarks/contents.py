@@ -5,8 +5,8 @@ A file that was edited by hand, or damaged, is refused with a sentence that name
 the first module that trusts it would end with a traceback.
 """
 
-import math
 import reprlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -91,7 +91,8 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value >= 0
+    # An integer of JSON may have more digits than a float can hold.
+    return type(value) in (int, float) and 0 <= value <= sys.float_info.max
 
 
 def _is_rate(value: Any) -> bool:

@@ -17,9 +17,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.campaign import Campaign
+from benchmarks.environments import ROOT
 from benchmarks.processes import Command, Process, RunError, runner_environment
 from benchmarks.record import Visit
-from benchmarks.usage import Meter
+from benchmarks.usage import Meter, nothing
 
 TICK_S = 0.2
 # Beyond what it was asked to take: connecting, writing the samples, a machine that is busy.
@@ -132,25 +133,50 @@ def _locust(campaign: Campaign, value: float, url: str) -> list[str]:
     ]
 
 
-def start(command: list[str], root: Path, cpus: tuple[int, ...] | None) -> Process:
-    """Start the generator; the caller's LOCUST_* would be options of it."""
+def all_well() -> None:
+    """For a service of which nobody asks meanwhile whether it is still there."""
+
+
+def measure(
+    command: list[str],
+    limit_s: float,
+    pids: tuple[int, ...],
+    show: Callable[[Progress], None],
+    check: Callable[[], None] = all_well,
+    *,
+    cpus: tuple[int, ...] | None = None,
+    also: Callable[[Meter], None] = nothing,
+) -> tuple[dict[str, Any], Meter]:
+    """
+    Run the generator from its start to its end; returns its summary, and the meter of *pids*.
+
+    It should take *limit_s*. *also* is called with the meter after each of its readings; *check*
+    raises when the service has ended: what is measured after that is not the service.
+    """
+    process = _start(command, cpus)
+    try:
+        meter = Meter(pids, process.pid, also)
+        meter.read_if_due()  # before there is load, so that no window opens unread
+        return _follow(process, limit_s, meter, show, check).summary(), meter
+    finally:
+        process.stop(0)
+
+
+def _start(command: list[str], cpus: tuple[int, ...] | None) -> Process:
+    """The caller's LOCUST_* would be options of it."""
     env = runner_environment(**({"GOMAXPROCS": str(len(cpus))} if cpus else {}))
     env = {key: value for key, value in env.items() if not key.startswith("LOCUST_")}
-    return Process(Command(tuple(command), root, env, cpus), stdout=PIPE, stderr=PIPE)
+    return Process(Command(tuple(command), ROOT, env, cpus), stdout=PIPE, stderr=PIPE)
 
 
-def follow(
+def _follow(
     process: Process,
     limit_s: float,
     meter: Meter,
     show: Callable[[Progress], None],
     check: Callable[[], None],
 ) -> Outcome:
-    """
-    Read what the generator says until it ends, and the meter meanwhile.
-
-    `check` raises when the service has ended: what is measured after that is not the service.
-    """
+    """Read what the generator says until it ends, and the meter meanwhile."""
     outcome, pending = Outcome(), bytearray()
     deadline = time.monotonic() + limit_s + PATIENCE_S
     with selectors.DefaultSelector() as selector:

@@ -24,7 +24,7 @@ from benchmarks.imports.hdr import UNITS_NS
 from benchmarks.imports.source import ForeignFileError, Source, Watch
 from benchmarks.imports.write import writing
 from benchmarks.record import RESULTS, level_title, shown
-from benchmarks.run import stopped_by_signals
+from benchmarks.signals import stopped_by_signals
 
 EXAMPLES = """
 [bold]Examples[/bold]

@@ -7,7 +7,7 @@ Everything that can be refused is refused here, so that a run that has started c
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -255,7 +255,7 @@ def describe(
             f"  variants  {', '.join(names)}",
             f"  load      {levels} {load}; model {campaign.model}{_tracks(campaign)}{by}",
             *([f"  repeats   {_repeats(campaign, visits)}"] if visits else []),
-            *([f"  profiles  {_profiles(campaign, profiles)}"] if profiles else []),
+            *(f"  profiles  {text}" for text in _profiles(campaign, profiles)),
             f"  takes     {about} {duration(Clock(campaign).left_s([*visits, *profiles]))}",
             f"  CPUs      {pinning.reason}",
         ]
@@ -281,11 +281,16 @@ def _repeats(campaign: Campaign, visits: list[Visit]) -> str:
     return f"{count}; each of {time} after {campaign.warmup_s:g} s of warm-up"
 
 
-def _profiles(campaign: Campaign, profiles: Sequence[Visit]) -> str:
-    """How many there are to take, of which load."""
-    options = campaign.profile.options if campaign.profile else Options()
-    levels = ", ".join(dict.fromkeys(level_title(visit.level) for visit in profiles))
-    return f"{len(profiles)} at {levels}; each of {options.duration_s} s, after what is measured"
+def _profiles(campaign: Campaign, profiles: Sequence[Visit]) -> Iterator[str]:
+    """How many there are to take, of which load; or why a campaign that asks for them has none."""
+    if not campaign.profile:
+        return
+    if not campaign.profiled():
+        yield "none: its services are run by others, which are not profiled"
+    if profiles:
+        levels = ", ".join(dict.fromkeys(level_title(visit.level) for visit in profiles))
+        length = f"each of {campaign.profile.options.duration_s} s"
+        yield f"{len(profiles)} at {levels}; {length}, after what is measured"
 
 
 def duration(seconds: float) -> str:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks import listening
+
 WARDEN = Path(__file__).with_name("warden.py")
 START_S = 20.0
 
@@ -77,12 +79,16 @@ class Process:
 
     def listens_on(self, port: int) -> bool:
         """Whether it is this program that listens there."""
-        if self._identity is None:
-            return False
+        return self._identity is not None and listening.listens(self._identity, port)
+
+    def interrupt(self, wait_s: float) -> bool:
+        """Send SIGINT to the program, as Ctrl-C does; whether it has ended within that time."""
         with suppress(psutil.Error):
-            found = self._identity.net_connections(kind="tcp")
-            return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in found)
-        return False
+            if self._identity is not None:
+                self._identity.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            self.popen.wait(wait_s)
+        return self.popen.poll() is not None
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM to the program, whose business it is to stop its workers."""

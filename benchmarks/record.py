@@ -25,7 +25,7 @@ Format history (`format` in run.json and cell.json):
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -210,20 +210,10 @@ class Record:
         cells = [(variant, level) for variant in self.variants for level in self.levels]
         return [cell for cell in cells if self._has_profile(*cell)]
 
-    def missing_profiles(self) -> list[Visit]:
-        """
-        A visit for each profile that the campaign asks for and that is not there.
-
-        It is not measured: its repeat is the one after the last. Those of a level are together. Of
-        a variant that others run there is none.
-        """
-        asked = self.campaign.get("profile") or {}
-        levels = [clients_level(n) for n in asked.get("clients", [])]
-        levels += [rate_level(rate) for rate in asked.get("rates", [])]
-        addresses = {n for n, table in self.campaign["variants"].items() if table.get("url")}
-        addresses |= {self.aa} if self.reference in addresses and self.aa else set()
-        cells = [(v, level) for level in levels for v in self.variants if v not in addresses]
-        return [Visit(*cell, self.repeats + 1) for cell in cells if not self._has_profile(*cell)]
+    def missing_profiles(self, asked: Iterable[Visit]) -> list[Visit]:
+        """Those of the visits that a campaign profiles whose profile is not there."""
+        known = [visit for visit in asked if visit.variant not in self.left_out]
+        return [v for v in known if not self._has_profile(v.variant, v.level)]
 
     def profile(self, variant: str, level: str) -> Path:
         """The file with a cell's collapsed stacks, as py-spy writes them, with line numbers."""

@@ -22,6 +22,7 @@ from benchmarks.processes import RunError
 from benchmarks.record import CELL, FACTS, SAMPLES, STACKS, Record, Visit, shown
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REPEATS_KEPT = "the repeats that were completed are kept and nothing half-written was taken for one"
 
 
 class Recorder:
@@ -88,9 +89,12 @@ class Recorder:
         """Make a profile part of the record: the stacks, then what says that they are whole."""
         final = self.record.profile_path(visit.variant, visit.level)
         with explained(self.path):
+            said = stacks.with_name(f"{final.name}{FACTS}")
+            write_json(said, facts)
             _sync(stacks)
             stacks.rename(final.with_name(final.name + STACKS))
-            write_json(final.with_name(final.name + FACTS), facts)
+            said.rename(final.with_name(said.name))
+            _sync(final.parent)
         self.discard_profile(visit)
 
     def discard_profile(self, visit: Visit) -> None:
@@ -137,24 +141,23 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 @contextmanager
-def explained(path: Path, remedy: str = "choose another with --results") -> Iterator[None]:
-    """Say in a person's words that a disk is full or a folder cannot be written."""
+def explained(
+    path: Path, remedy: str = "choose another with --results", kept: str = REPEATS_KEPT
+) -> Iterator[None]:
+    """Say in a person's words that a disk is full, what is kept, or that it cannot be written."""
     try:
         yield
     except OSError as error:
         if error.errno in NO_SPACE:
-            raise RunError(disk_full(path)) from error
+            raise RunError(disk_full(path, kept)) from error
         raise RunError(
             f"{shown(path)}: cannot be written ({error}); expected a folder of yours; {remedy}"
         ) from error
 
 
-def disk_full(path: Path) -> str:
+def disk_full(path: Path, kept: str = REPEATS_KEPT) -> str:
     """The message for a full disk."""
-    return (
-        f"{shown(path)}: no space left on the disk; the repeats that were completed are kept"
-        " and nothing half-written was taken for one; make room"
-    )
+    return f"{shown(path)}: no space left on the disk; {kept}; make room"
 
 
 def has_room(path: Path, wanted_bytes: int = 1 << 20) -> bool:

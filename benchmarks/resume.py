@@ -11,14 +11,14 @@ from benchmarks import campaign as campaigns
 from benchmarks import machine, record
 from benchmarks.campaign import Campaign
 from benchmarks.processes import RunError
-from benchmarks.record import Record, RecordError, shown
+from benchmarks.record import Record, RecordError, Visit, shown
 
 
 def find(argument: Path | None, results: Path) -> Record:
     """The record that is meant: a record's folder, or the newest unfinished of a campaign."""
     if argument is not None and argument.suffix != ".toml":
         found = record.load(argument)
-        if found.status == "complete" and not (found.missing() or found.missing_profiles()):
+        if found.status == "complete" and not (found.missing() or _profiles(found)):
             raise RunError(
                 f"{shown(found.path)}: complete; expected a run with missing repeats;"
                 " leave --resume out to start a new run"
@@ -36,6 +36,13 @@ def find(argument: Path | None, results: Path) -> Record:
     if wanted and argument:
         check_same(argument, wanted, newest)
     return newest
+
+
+def _profiles(found: Record) -> list[Visit]:
+    """The profiles that it lacks; records of other programs may have campaigns that are none."""
+    if not found.campaign.get("profile"):
+        return []
+    return found.missing_profiles(kept_campaign(found).profiled())
 
 
 def kept_campaign(found: Record) -> Campaign:

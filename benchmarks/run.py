@@ -6,12 +6,9 @@ completed stay, no process stays, and `windtunnel run --resume` makes those that
 """
 
 import random
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from benchmarks import generator, metrics, snapshot, targets
@@ -24,6 +21,7 @@ from benchmarks.profiles.visits import ProfileVisits
 from benchmarks.progress import Display
 from benchmarks.record import FORMAT, METRICS, SAMPLES, TOOL, Visit, level_title
 from benchmarks.recorder import Recorder, disk_full, explained, has_room, now, run_name
+from benchmarks.signals import signals_ignored, stopped_by_signals
 from benchmarks.slowest import slowest
 from benchmarks.snapshot import Taken
 from benchmarks.triton.statistics import Statistics
@@ -93,9 +91,10 @@ class Run:
         )
 
     def execute(self) -> None:
-        """Make every missing visit, then every missing profile; the record says how it ended."""
+        """Make every missing visit, then the missing profiles; the record says how it ended."""
         kept = self._recorder.record
-        missing, profiles = kept.missing(), kept.missing_profiles()
+        missing = kept.missing()
+        profiles = kept.missing_profiles(self._campaign.profiled())
         rest, status = [*missing, *profiles], "interrupted"
         try:
             with stopped_by_signals():
@@ -249,16 +248,16 @@ class Run:
             samples=samples,
             metrics_addr=self._metrics_addr,
         )
-        command = [str(self._program), *arguments]
-        process = generator.start(command, ROOT, self._pinning.generator)
-        meter = Meter(target.pids, process.pid, statistics.read if statistics else nothing)
-        limit_s = campaign.longest_s + campaign.timeout_s
-        try:
-            meter.read_if_due()  # before there is load, so that no window opens unread
-            show, check = self._display.show, self._lineup.check
-            return generator.follow(process, limit_s, meter, show, check).summary(), meter
-        finally:
-            process.stop(0)
+        also = (lambda _meter: statistics.read()) if statistics else nothing
+        return generator.measure(
+            [str(self._program), *arguments],
+            campaign.longest_s + campaign.timeout_s,
+            target.pids,
+            self._display.show,
+            self._lineup.check,
+            cpus=self._pinning.generator,
+            also=also,
+        )
 
     def _seed(self, visit: Visit) -> int:
         """One seed a block: all its variants are sent the same images in the same order."""
@@ -274,32 +273,3 @@ def _slowest(path: Path, trace_ratio: float) -> list[dict[str, Any]]:
         return slowest(path, trace_ratio)
     except SamplesError as error:
         raise GeneratorError(str(error)) from error
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a run like Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    with _signals(interrupt):
-        yield
-
-
-@contextmanager
-def signals_ignored() -> Iterator[None]:
-    """A second Ctrl-C while services are being stopped must not leave any behind."""
-    with _signals(signal.SIG_IGN):
-        yield
-
-
-@contextmanager
-def _signals(handler: Any) -> Iterator[None]:
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

@@ -31,11 +31,10 @@ class Tree:
     """A process and all its descendants, as they are now; ended ones are in `cpu_s` too."""
 
     cpu_s: float = 0.0
-    rss_bytes: int = 0
-    pids: set[int] = field(default_factory=set)
+    rss_bytes: dict[int, int] = field(default_factory=dict)  # of each process, by its pid
 
 
-def nothing() -> None:
+def nothing(_meter: "Meter") -> None:
     """For a visit of which nothing else is read."""
 
 
@@ -44,11 +43,14 @@ class Meter:
     Reads the counters of one visit.
 
     A reading takes 1 to 2 ms, and 0.1 ms more for each process of a Triton: up to 1 % of one core.
-    *also* is called with each reading, for what else is to be known at the same moments.
+    *also* is called after each reading, for what else is to be known at the same moments.
     """
 
     def __init__(
-        self, pids: tuple[int, ...], generator_pid: int, also: Callable[[], None] = nothing
+        self,
+        pids: tuple[int, ...],
+        generator_pid: int,
+        also: Callable[["Meter"], None] = nothing,
     ) -> None:
         self._parts = dict(zip(PARTS, pids, strict=False))
         self._generator_pid = generator_pid
@@ -57,6 +59,8 @@ class Meter:
         self._memory: list[tuple[int, dict[str, int]]] = []
         self._due = 0.0
         self.pids: set[int] = set()
+        # At the last reading: of each part, of each of its processes.
+        self.rss_bytes: dict[str, dict[int, int]] = {}
 
     def read_if_due(self) -> None:
         """Read when half a second has passed since the last time."""
@@ -68,7 +72,7 @@ class Meter:
         """Read all counters once."""
         trees: dict[str, Tree] = {}
         for part, pid in self._parts.items():
-            counted = {found for tree in trees.values() for found in tree.pids}
+            counted = {found for tree in trees.values() for found in tree.rss_bytes}
             trees[part] = _tree(pid, without=counted)
         seconds = {part: tree.cpu_s for part, tree in trees.items()}
         seconds["generator"] = _tree(self._generator_pid, recursive=False).cpu_s
@@ -77,9 +81,11 @@ class Meter:
             seconds = {name: max(value, before[name]) for name, value in seconds.items()}
         at_ns = time.time_ns()
         self._readings.append(Reading(at_ns, seconds | _machine()))
-        self._memory.append((at_ns, {part: tree.rss_bytes for part, tree in trees.items()}))
-        self.pids |= {pid for tree in trees.values() for pid in tree.pids}
-        self._also()
+        self.rss_bytes = {part: tree.rss_bytes for part, tree in trees.items()}
+        sums = {part: sum(of.values()) for part, of in self.rss_bytes.items()}
+        self._memory.append((at_ns, sums))
+        self.pids |= {pid for of in self.rss_bytes.values() for pid in of}
+        self._also(self)
 
     def over(self, window: dict[str, Any]) -> dict[str, Any]:
         """CPU and memory over the measured window, as cell.json has them."""
@@ -149,8 +155,7 @@ def _tree(pid: int, *, recursive: bool = True, without: set[int] | None = None) 
             with process.oneshot():
                 # User, system, and those of ended children.
                 tree.cpu_s += sum(process.cpu_times()[:4])
-                tree.rss_bytes += process.memory_info().rss
-            tree.pids.add(process.pid)
+                tree.rss_bytes[process.pid] = process.memory_info().rss
         except psutil.Error:
             continue
     return tree

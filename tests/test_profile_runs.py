@@ -2,20 +2,26 @@
 
 import re
 import signal
-import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks import campaign as campaigns
-from benchmarks import plan, record
+from benchmarks import plan, record, resume
+from benchmarks.commands import app
 from benchmarks.fields import CampaignError
+from benchmarks.processes import RunError
+from benchmarks.profiles import taken
+from benchmarks.profiles.sampler import ProfileError
 from benchmarks.record import RecordError
 from tests import tiny
 from tests.test_profiling import stacks
 from tests.test_run import run as run_campaign
 from tests.test_run import start as start_run
+from tests.test_run import until
 from tests.tiny import CHECKOUT, await_gone
 
 ALONE = "clients = [2]\nrepeats = 1\nduration_s = 0.3\naa = false\n"
@@ -28,45 +34,81 @@ def test_a_run_profiles_when_all_is_measured_and_goes_on_where_it_was_interrupte
 ) -> None:
     file = tiny.campaign(tmp_path, more=ALONE)
     file.write_text(file.read_text() + PROFILED)
-    process = start_run(tmp_path, file)
-    deadline = time.monotonic() + 60
-    while not any(tmp_path.glob("*/*/profiles/*/.*.partial/samples.parquet*")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    process = start_run(tmp_path, file, "--only", "one")
+    until(lambda: any(tmp_path.glob("*/*/profiles/*/.*.partial/samples.parquet*")))
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
+    assert "1 of 1 repeats are kept, and 1 profile is missing; to go on" in said
     assert await_gone(children) == []
     stopped = record.load(tmp_path)
-    assert (len(stopped.completed()), stopped.missing(), stopped.profiles()) == (2, [], [])
+    assert (len(stopped.completed()), stopped.missing(), stopped.profiles()) == (1, [], [])
     assert not any(tmp_path.glob("*/*/profiles/*/.*"))
     cells = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*/cells/*/*/*/*")}
 
     done = run_campaign(tmp_path, "--resume", checkout=CHECKOUT)
-    assert "0 of 2 repeats are missing, and 2 profiles" in done.stdout
-    assert len(re.findall(r"^profile +2 clients +(?:one|two) +\d+ samples", done.stdout, re.M)) == 2
+    assert "0 of 1 repeats are missing, and 1 profile" in done.stdout
+    assert len(re.findall(r"^profile +2 clients +one +\d+ samples", done.stdout, re.M)) == 1
     found = record.load(tmp_path)
-    assert (found.status, found.profiles()) == ("complete", [("one", "c0002"), ("two", "c0002")])
-    assert found.missing_profiles() == []
+    assert (found.status, found.profiles()) == ("complete", [("one", "c0002")])
     assert cells == {p: p.stat().st_mtime_ns for p in tmp_path.glob("*/*/cells/*/*/*/*")}
-    facts = found.profile_facts("two", "c0002")
-    assert (facts["variant"], facts["level"], facts["duration_s"]) == ("two", "c0002", 1)
+    facts = found.profile_facts("one", "c0002")
+    assert (facts["variant"], facts["level"], facts["duration_s"]) == ("one", "c0002", 1)
     assert facts["answers"] > 0
     assert facts["cpu_s"] > 0
-    assert facts["samples"] == sum(count for _, count in stacks(found.profile("two", "c0002")))
+    assert facts["samples"] == sum(count for _, count in stacks(found.profile("one", "c0002")))
     files = {path.name for path in found.path.glob("profiles/*/*")}
     assert files == {"c0002.txt", "c0002.json"}, "samples of a load that was watched are not kept"
-    refused = run_campaign(tmp_path, "--resume", found.path, expect=1)
-    assert "complete; expected a run with missing repeats" in refused.stderr
+    with pytest.raises(RunError, match="complete; expected a run with missing repeats"):
+        resume.find(found.path, tmp_path)
 
     found.profile("one", "c0002").with_suffix(".json").write_text('{"format": 1, "samples": "x"}')
     with pytest.raises(RecordError, match="'program' holds None; expected a text"):
         found.profile_facts("one", "c0002")
     for variant, level in (("one", "c0008"), ("../x", "c0002"), ("one", "../../run")):
-        with pytest.raises(RecordError, match=r"no profile of .*one 2 clients, two 2 clients"):
+        with pytest.raises(RecordError, match=r"no profile of .*one 2 clients"):
             found.profile(variant, level)
+
+
+@pytest.mark.parametrize("died", [False, True])
+def test_a_profile_that_fails_spoils_no_run_but_a_service_that_died_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, died: bool
+) -> None:
+    def fail(*given: Any, **_cell: str) -> None:
+        if died:
+            service = psutil.Process(given[4])
+            warden = service.parent()
+            service.kill()
+            assert warden
+            assert await_gone([warden]) == []
+        raise ProfileError("it did not like it")
+
+    monkeypatch.setattr(taken, "take", fail)
+    file = tiny.campaign(tmp_path, more=ALONE)
+    file.write_text(file.read_text() + PROFILED)
+    words = ["run", str(file), "--only", "one", "--results", str(tmp_path)]
+    done = CliRunner().invoke(app, [*words, "--checkout", str(CHECKOUT)])
+    found = record.load(tmp_path)
+    assert (found.missing(), found.profiles()) == ([], [])
+    if died:
+        assert (done.exit_code, found.status) == (1, "interrupted")
+        assert "the service ended with status 137" in done.output
+        assert "1 of 1 repeats are kept, and 1 profile is missing" in done.output
+        return
+    assert (done.exit_code, found.status) == (0, "complete")
+    for then in ("once more", "and left out"):
+        assert f"NOTE: one, 2 clients: not profiled, {then}: it did not like it" in done.output
+    assert "1 profile could not be taken; again: windtunnel run --resume" in done.output
+    assert resume.find(found.path, tmp_path).path == found.path, "it can be gone on with"
+
+
+def test_the_plan_says_why_a_campaign_of_urls_has_no_profiles(tmp_path: Path) -> None:
+    values = {"name": "x", "variants": {"there": {"url": "http://h/x"}}, "clients": [2]}
+    campaign = campaigns.accept("x", {**values, "profile": {"clients": [2]}})
+    assert campaign.profiled() == [], "nor of its copy"
+    text = plan.describe(campaign, campaign.order(1), plan.Pinning(None, None, ""), [])
+    assert "profiles  none: its services are run by others" in text
 
 
 def test_the_plan_counts_the_profiles(tmp_path: Path) -> None:

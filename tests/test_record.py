@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -53,6 +54,18 @@ def folder(results: Path, name: str = "20261123T100000Z-00ff00", campaign: str =
 CELL = {"format": 1, "generator": {"instrument": {}}, "machine": {}, "service": None}
 
 
+def copies_at_each_sync(path: Path, copies: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What a runner that is killed leaves: the record as it is when something is on the disk."""
+    found: list[Path] = []
+
+    def sync(_descriptor: int) -> None:
+        found.append(copies / str(len(found)))
+        shutil.copytree(path, found[-1])
+
+    monkeypatch.setattr(os, "fsync", sync)
+    return found
+
+
 def complete(path: Path, visit: Visit) -> None:
     recorder = Recorder(path)
     (recorder.begin(visit) / "samples.parquet").write_bytes(b"PAR1")
@@ -77,25 +90,31 @@ def test_a_record_says_what_was_planned_and_what_is_there(tmp_path: Path) -> Non
         found.samples(FIRST)
 
 
-def test_profiles_are_planned_for_what_was_started_and_there_when_both_files_are(
-    tmp_path: Path,
+def test_profiles_are_missing_until_both_of_their_files_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = folder(tmp_path)
-    (path / "run.json").write_text(changed({"profile": {"clients": [8], "rate_hz": 100}}))
     found = record.load(path)
-    planned = [Visit("a", "c0008", 3), Visit("a.aa", "c0008", 3)]
-    assert found.missing_profiles() == planned, "b is a url, c was left out"
+    first, left_out, second = asked = [Visit(v, "c0008", 3) for v in ("a", "c", "a.aa")]
+    assert found.missing_profiles(asked) == [first, second], f"{left_out.variant} was left out"
     recorder = Recorder(path)
-    stacks = recorder.begin_profile(planned[0]) / "stacks"
+    stacks = recorder.begin_profile(first) / "stacks.txt"
     stacks.write_text("process 1;f (x.py:1) 3\n")
     assert recorder.record.profiles() == []
     facts = {"program": "py-spy 0.4.3", "rate_hz": 100, "duration_s": 1, "options": {"gil": False}}
     facts |= {"format": 1, "samples": 3, "errors": 0, "answers": None}
-    recorder.commit_profile(planned[0], stacks, facts)
-    recorder.begin_profile(planned[1])
+    killed = copies_at_each_sync(path, tmp_path / "killed", monkeypatch)
+    recorder.commit_profile(first, stacks, facts)
+    monkeypatch.undo()
+    recorder.begin_profile(second)
     recorder.close()
+    for copy in killed:
+        Recorder(copy).close()
+        for cell in record.load(copy).profiles():
+            assert record.load(copy).profile_facts(*cell) == facts
+    assert len(killed) > 3
     assert found.profiles() == [("a", "c0008")]
-    assert found.missing_profiles() == planned[1:]
+    assert found.missing_profiles(asked) == [second]
     assert found.profile("a", "c0008") == path / "profiles/a/c0008.txt"
     assert found.profile_facts("a", "c0008") == facts
     Recorder(path).close()
@@ -306,6 +325,7 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path: Path) -> None:
         ({"generator": []}, "'generator' holds"),
         ({"generator": {"instrument": {"cpu_s": "much"}}}, "'generator.instrument' holds"),
         ({"machine": {"busy_share": [1]}}, "'machine' holds"),
+        ({"machine": {"busy_share": 10**400}}, "'machine' holds"),
         ({"service": 3}, "'service' holds 3; expected a table"),
     ],
 )

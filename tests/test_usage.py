@@ -112,9 +112,13 @@ def test_the_service_and_its_triton_are_told_apart_and_counted_together() -> Non
 def test_a_process_that_is_in_two_trees_is_counted_once() -> None:
     with python(NESTED, BURN) as process:
         child = int(line(process))
-        meter = Meter((process.pid, child), os.getpid())
+        seen: list[dict[str, dict[int, int]]] = []
+        meter = Meter((process.pid, child), os.getpid(), lambda read: seen.append(read.rss_bytes))
         start_ns = time.time_ns()
         meter.read()
+        assert seen[0]["triton"] == {}
+        assert child in seen[0]["service"].keys() - {process.pid}
+        assert min(seen[0]["service"].values()) > 1 << 20
         assert burnt(process)
         meter.read()
         found = meter.service(start_ns, time.time_ns())
@@ -157,7 +161,7 @@ def test_use_at_the_edge_of_the_window_is_interpolated() -> None:
 
 def test_of_a_service_that_others_run_only_the_machine_is_known() -> None:
     moments: list[int] = []
-    meter = Meter((), os.getpid(), lambda: moments.append(time.time_ns()))
+    meter = Meter((), os.getpid(), lambda _meter: moments.append(time.time_ns()))
     began = time.time_ns()
     meter.read_if_due()
     meter.read_if_due()

@@ -2,24 +2,23 @@
 The command `windtunnel profile`: where a service spends its CPU time, or its memory.
 """
 
-import shutil
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
-from benchmarks import generator, plan
+from benchmarks import fields, generator, plan
 from benchmarks.environments import ROOT
-from benchmarks.profiles import memory, once
+from benchmarks.profiles import memory, once, outputs
 from benchmarks.profiles.once import Wanted, say
 from benchmarks.profiles.options import DURATION_S, MOST_HZ, MOST_S, RATE_HZ, Options
+from benchmarks.profiles.outputs import Format
 from benchmarks.profiles.taken import Load
 from benchmarks.progress import Display
-from benchmarks.record import FACTS, Visit, clients_level, shown
-from benchmarks.recorder import explained, write_json
-from benchmarks.run import stopped_by_signals
+from benchmarks.record import Visit, clients_level
+from benchmarks.signals import stopped_by_signals
 from benchmarks.variants import Target
 
 EXAMPLES = """
@@ -37,25 +36,6 @@ windtunnel profile --variant baseline --memory --output memory.html
 """
 
 app = typer.Typer(rich_markup_mode="rich")
-
-
-class Format(StrEnum):
-    svg = "svg"
-    speedscope = "speedscope"
-    collapsed = "collapsed"
-
-
-OUTPUTS = {
-    Format.svg: "profile.svg",
-    Format.speedscope: "profile.speedscope.json",
-    Format.collapsed: "profile.txt",
-}
-ENDINGS = {".svg": Format.svg, ".json": Format.speedscope, ".txt": Format.collapsed}
-NEXT = {
-    Format.svg: "open it in a browser; a click widens a frame, Ctrl-F searches",
-    Format.speedscope: "open it with speedscope, which keeps it in your browser",
-    Format.collapsed: "windtunnel flame {output}",
-}
 
 Pid = Annotated[
     int | None,
@@ -132,7 +112,7 @@ Track = Annotated[
         show_default=False,
     ),
 ]
-Memory = Annotated[
+MemoryView = Annotated[
     bool,
     typer.Option(
         "--memory",
@@ -160,7 +140,7 @@ def profile(
     no_load: NoLoad = False,
     model: Model = None,
     track: Track = None,
-    memory_view: Memory = False,
+    memory_view: MemoryView = False,
 ) -> None:
     """
     Where a service spends its CPU time: the stacks of all its workers, read from outside by py-spy.
@@ -169,90 +149,68 @@ def profile(
     no measurement. Those are made by `windtunnel run`, with their profiles if the campaign has a
     table `profile`.
     """
-    if sum(given is not None for given in (pid, url, variant)) != 1:
-        raise typer.BadParameter("give one of --pid, --url and --variant")
-    if campaign and variant is None:
-        raise typer.BadParameter("--campaign says where a --variant is; give its name")
     wanted = Wanted(pid, url, variant, campaign, clients, model, track, not no_load)
+    _check(wanted)
     options = Options(rate, duration, native, gil, idle, nonblocking)
     try:
         with stopped_by_signals():
             if memory_view:
-                _memory(wanted, duration, output or Path("memory.html"))
+                _check_memory(wanted, options, output_format)
+                _memory(wanted, duration, output or Path(outputs.MEMORY_NAME))
             else:
-                chosen = output_format or ENDINGS.get(output.suffix if output else "", Format.svg)
-                _profile(wanted, options, chosen, output or Path(OUTPUTS[chosen]))
+                written = outputs.chosen(output_format, output)
+                _profile(wanted, options, written, output or Path(outputs.NAMES[written]))
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
         raise typer.Exit(130) from None
 
 
-def _profile(wanted: Wanted, options: Options, chosen: Format, output: Path) -> None:
-    if chosen is Format.collapsed and output.suffix == FACTS:
-        raise typer.BadParameter(f"--output {output}: that is where the facts go; give a .txt")
-    _check(output)
+def _check(wanted: Wanted) -> None:
+    """Refuse options that would not do what they say."""
+    if sum(given is not None for given in (wanted.pid, wanted.url, wanted.variant)) != 1:
+        raise typer.BadParameter("give one of --pid, --url and --variant")
+    if wanted.campaign and wanted.variant is None:
+        raise typer.BadParameter("--campaign says where a --variant is; give its name")
+    path = urlsplit(fields.url("--url", wanted.url)).path if wanted.url else ""
+    if path.strip("/") and (wanted.model or wanted.track):
+        raise typer.BadParameter(
+            f"--url {wanted.url} says what is asked; leave --model and --track, or its path, out"
+        )
+
+
+def _check_memory(wanted: Wanted, options: Options, asked: Format | None) -> None:
+    if wanted.variant is None or not wanted.load:
+        raise typer.BadParameter("--memory starts a --variant and loads it; leave the others out")
+    if asked or options != Options(duration_s=options.duration_s):
+        raise typer.BadParameter(
+            "--memory is of allocations; --format, --rate, --native, --gil, --idle and"
+            " --nonblocking are of CPU time; leave them out"
+        )
+
+
+def _profile(wanted: Wanted, options: Options, written: Format, output: Path) -> None:
+    outputs.check(output, written)
     with once.scratch() as folder:
         drawn = folder / "profile"
         take = once.started if wanted.variant else once.running
-        facts = take(wanted, options, drawn, chosen.value)
-        _keep(drawn, output)
-    if chosen is Format.collapsed:
-        with explained(output, "choose another --output"):
-            write_json(output.with_suffix(FACTS), facts)
-    say("\n".join(_said(facts, shown(output))))
-    say(f"  next: {NEXT[chosen].format(output=shown(output))}")
-
-
-def _said(facts: dict[str, Any], output: Path) -> list[str]:
-    """What was read, and what the service did meanwhile."""
-    lines = [
-        f"{output}: {facts['samples']} samples in {facts['duration_s']} s at"
-        f" {facts['rate_hz']} Hz, {facts['errors']} unreadable"
-    ]
-    answers, window_s, cpu_s = (facts.get(key) for key in ("answers", "window_s", "cpu_s"))
-    if answers and window_s and cpu_s is not None:
-        lines.append(
-            f"  meanwhile {answers / window_s:.1f} answers a second and"
-            f" {1000 * cpu_s / answers:.1f} ms of CPU time a request, of a service that is watched"
-        )
-    if facts["behind_s"]:
-        lines.append(
-            f"  NOTE: py-spy was up to {facts['behind_s']:.1f} s late, so some moments are missing:"
-            " a lower --rate or --nonblocking helps"
-        )
-    return lines
+        facts = take(wanted, options, drawn, written.value)
+        outputs.keep(drawn, output, facts if written is Format.collapsed else None)
+    say(outputs.said(facts, output, written))
 
 
 def _memory(wanted: Wanted, seconds: int, output: Path) -> None:
-    if wanted.variant is None or not wanted.load:
-        raise typer.BadParameter("--memory starts a --variant and loads it; leave the others out")
-    _check(output)
+    outputs.check(output)
     generator.program(ROOT)
-    alone = memory.alone(once.of_variant(wanted, seconds), wanted.variant)
+    name = wanted.variant or ""
+    alone = memory.alone(once.of_variant(wanted, seconds), name)
     prepared = plan.prepare(alone, ROOT, say)
-    visit = Visit(wanted.variant, clients_level(wanted.clients), 1)
+    visit = Visit(name, clients_level(wanted.clients), 1)
     with once.scratch() as folder, Display("memory", [visit]) as display:
-        drawn = folder / "memory.html"
+        drawn = folder / outputs.MEMORY_NAME
 
         def load(target: Target) -> Load:
             return once.load_of(alone, target.url)
 
         found = memory.view(prepared, load, folder, drawn, say, display.show)
-        _keep(drawn, output)
-    say(
-        f"{shown(output)}: peak {found.peak_bytes / 2**20:.1f} MiB; it shows who has them then\n"
-        f"  {found.allocations_a_request:,.0f} allocations a request"
-        f" ({found.bytes_a_request / 2**20:.2f} MiB, given back later),"
-        f" in {found.answers} requests of one worker"
-    )
-
-
-def _check(output: Path) -> None:
-    """A profile of a minute is not to be refused after it."""
-    if output.is_dir() or not output.absolute().parent.is_dir():
-        raise typer.BadParameter(f"--output {output}: expected a file in a folder that is there")
-
-
-def _keep(drawn: Path, output: Path) -> None:
-    with explained(output, "choose another --output"):
-        shutil.move(drawn, output)
+        outputs.keep(drawn, output)
+    say(outputs.memory_said(found, output))

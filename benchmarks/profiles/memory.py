@@ -18,9 +18,9 @@ from benchmarks.campaign import Campaign
 from benchmarks.environments import ROOT
 from benchmarks.plan import Prepared
 from benchmarks.processes import RunError, runner_environment
-from benchmarks.profiles import sampler
+from benchmarks.profiles.stripped import strip
 from benchmarks.profiles.taken import Load
-from benchmarks.usage import Meter
+from benchmarks.signals import signals_ignored
 from benchmarks.variants import Target
 
 REPORT_S = 600
@@ -46,17 +46,24 @@ class Memory:
 
     @property
     def bytes_a_request(self) -> float:
-        """The same of the sizes; most is given back before the next request."""
+        """The same of the sizes: all that was ever allocated, most of which lives shortly."""
         return (self.bytes_allocated - self.start_bytes_allocated) / self.answers
 
 
 def alone(campaign: Campaign, name: str) -> Campaign:
-    """A campaign whose variant runs in one process."""
+    """A campaign whose variant runs in one process; refuses one that memray cannot run."""
     variant = campaign.variants[name]
     if variant.url:
         raise RunError(
             f"variant {name!r}: a url; expected a variant that is started here, since memray has to"
             " be there from the beginning; choose a preset or another variant"
+        )
+    environment = environments.environment_of(environments.effective_settings(variant, ROOT))
+    if environment != "default" or find_spec("memray") is None:
+        raise RunError(
+            f"variant {name!r} runs in the environment {environment!r}, where memray is not;"
+            " expected one of the default environment after `make setup`; choose a variant without"
+            " pillow-simd and PyTorch"
         )
     changed = replace(variant, settings={**variant.settings, **ALONE})
     return replace(campaign, variants={name: changed})
@@ -72,13 +79,6 @@ def view(
 ) -> Memory:
     """Write the flamegraph of the moment of most memory to *output*; return the numbers."""
     name = next(iter(prepared.campaign.variants))
-    if prepared.environments.get(name, "default") != "default" or find_spec("memray") is None:
-        environment = prepared.environments.get(name, "default")
-        raise RunError(
-            f"variant {name!r} runs in the environment {environment!r}, where memray is not;"
-            " expected one of the default environment after `make setup`; choose a variant without"
-            " pillow-simd and PyTorch"
-        )
     say(f"starting {name} under memray, without load: what a start takes")
     start = _allocated(_recorded(prepared, name, None, folder / "start.bin", show)[0])
     say(f"starting {name} under memray, with load")
@@ -88,7 +88,7 @@ def view(
     found = _allocated(capture)
     say("drawing the flamegraph")
     _memray("flamegraph", "--no-web", "--force", "--output", str(output), str(capture))
-    sampler.strip(output)
+    strip(output)
     return Memory(
         peak_bytes=found["metadata"]["peak_memory"],
         start_allocations=start["total_num_allocations"],
@@ -117,7 +117,8 @@ def _recorded(
         if load:
             answers = _load(load(target), capture.parent, target, pinning.generator, show)
     finally:
-        target.stop()
+        with signals_ignored():
+            target.stop()
     if not capture.is_file():
         raise RunError(f"variant {name!r}: memray left no file; expected {capture.name}")
     return capture, answers
@@ -131,13 +132,8 @@ def _load(
     show: Callable[[dict[str, Any]], None],
 ) -> int:
     """Send it; all good answers count, those of the warm-up as well."""
-    process = generator.start(load.command(folder), ROOT, cpus)
-    try:
-        meter = Meter((), process.pid)
-        limit_s = load.campaign.longest_s + load.campaign.timeout_s
-        summary = generator.follow(process, limit_s, meter, show, target.check).summary()
-    finally:
-        process.stop(0)
+    command = load.command(folder)
+    summary, _ = generator.measure(command, load.limit_s, (), show, target.check, cpus=cpus)
     return int((summary.get("accounting") or {}).get("ok") or 0)
 
 

@@ -18,11 +18,12 @@ from benchmarks.environments import ROOT
 from benchmarks.fields import CampaignError, unknown
 from benchmarks.processes import RunError
 from benchmarks.profiles import attach, sampler, taken
+from benchmarks.profiles.attach import Running
 from benchmarks.profiles.options import Options
 from benchmarks.profiles.taken import Load, Watcher
 from benchmarks.progress import Display
 from benchmarks.record import Visit, clients_level
-from benchmarks.run import signals_ignored
+from benchmarks.signals import signals_ignored
 from benchmarks.variants import Address, Request, Target
 
 # What a service that others run is called in the generator's metrics.
@@ -56,7 +57,11 @@ def of_variant(wanted: Wanted, seconds: float) -> Campaign:
         read = campaigns.read(wanted.campaign)
         if name not in read.variants:
             raise CampaignError(unknown(str(wanted.campaign), "variant", name, read.variants))
-        return _of(str(wanted.campaign), read.only([name]).as_dict(), wanted, seconds)
+        values = read.only([name]).as_dict()
+        settings = values["variants"][name].get("settings", {})
+        if wanted.track and "SERVICE_TRACK" in settings:  # it goes before the campaign's
+            settings["SERVICE_TRACK"] = wanted.track
+        return _of(str(wanted.campaign), values, wanted, seconds)
     if name not in campaigns.PRESETS:
         raise CampaignError(
             unknown("--variant", "preset", name, campaigns.PRESETS)
@@ -73,7 +78,8 @@ def of_url(wanted: Wanted, url: str, seconds: float) -> Campaign:
 def _of(where: str, values: dict[str, Any], wanted: Wanted, seconds: float) -> Campaign:
     """One visit, as long as the profile needs, and nothing that a run does besides."""
     asked = {"model": wanted.model, "track": wanted.track}
-    alone = dict.fromkeys(("aa", "rates", "min_requests", "profile", "prometheus"))
+    besides = ("aa", "rates", "min_requests", "profile", "prometheus", "generator")
+    alone = dict.fromkeys(besides)
     visit = {"name": "profile", "clients": [wanted.clients], "repeats": 1, "warmup_s": WARMUP_S}
     given = {key: value for key, value in asked.items() if value}
     return campaigns.from_record(
@@ -124,30 +130,50 @@ def running(wanted: Wanted, options: Options, output: Path, kind: str) -> dict[s
         found = attach.by_pid(wanted.pid, wanted.path)
     else:
         found = attach.by_url(wanted.url or "", wanted.path)
-    pinning = plan.pin(machine.cores())
-    load, target = None, None
-    if wanted.load and found.url:
-        generator.program(ROOT)
-        campaign = of_url(wanted, found.url, taken.load_s(options))
-        plan.check_images(campaign)
-        pictures = probe.images_in(ROOT / campaign.images)
-        request = Request(pictures[0], campaign.body, campaign.timeout_s)
-        target = Address(campaign.variants[SERVICE], request)
-        load = load_of(campaign, found.url)
-    elif wanted.load and wanted.url:
+    cpus = plan.pin(machine.cores()).generator
+    if note := _load_note(wanted, found):
+        say(f"NOTE: {note}")
+    if not (wanted.load and found.url):
+        return _take(None, found.pid, None, options, output, kind, cpus, {})
+    target, load = _loaded(wanted, found.url, options)
+    target.wait_ready()
+    profile = _take(target, found.pid, load, options, output, kind, cpus, {})
+    # Who answered how many of the requests is not known.
+    return profile if found.whole else {**profile, "answers": None}
+
+
+def _load_note(wanted: Wanted, found: Running) -> str | None:
+    """What to say of a load that is not sent, or that a profiled worker shares with others."""
+    if not wanted.load:
+        return None
+    if found.url and not found.whole:
+        return (
+            f"process {found.pid} is one worker of the service of process {found.first}:"
+            " all of it is loaded, and this worker's share of the answers is not known;"
+            f" --pid {found.first} profiles all"
+        )
+    if found.url:
+        return None
+    if wanted.url:
         raise RunError(
             f"--url {wanted.url}: no path, and what answers there is no service of this project;"
             " expected the address to which images are posted, as in http://127.0.0.1:8000/predict;"
             " or send the load yourself, with --no-load"
         )
-    elif wanted.load:
-        say(
-            f"NOTE: process {found.pid} is no service of this project: no load is sent; send it"
-            " some now, or give --url with the address to which images are posted"
-        )
-    if target:
-        target.wait_ready()
-    return _take(target, found.pid, load, options, output, kind, pinning.generator, {})
+    return (
+        f"process {found.pid} is no service of this project that can be reached from here: no load"
+        " is sent; send it some now, or give --url with the address to which images are posted"
+    )
+
+
+def _loaded(wanted: Wanted, url: str, options: Options) -> tuple[Target, Load]:
+    """A service that others run as something that is asked, and the load that is sent to it."""
+    generator.program(ROOT)
+    campaign = of_url(wanted, url, taken.load_s(options))
+    plan.check_images(campaign)
+    pictures = probe.images_in(ROOT / campaign.images)
+    request = Request(pictures[0], campaign.body, campaign.timeout_s)
+    return Address(campaign.variants[SERVICE], request), load_of(campaign, url)
 
 
 def _take(

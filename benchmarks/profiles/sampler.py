@@ -9,29 +9,36 @@ nobody to the cause, so that is looked at first.
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks import listening
 from benchmarks.environments import ROOT
 from benchmarks.processes import Command, Process, RunError, runner_environment
 from benchmarks.profiles.options import Options
+from benchmarks.profiles.stripped import strip
 
 # What a person asks for, and what py-spy calls it.
 FORMATS = {"svg": "flamegraph", "speedscope": "speedscope", "collapsed": "raw"}
 DUMP_S = 30.0
 # To find the interpreter in a big program and its symbols, and to write what was read.
 PATIENCE_S = 60.0
+# To let go of what it reads when it is interrupted.
+GRACE_S = 5.0
 # From so many threads on, the pauses in which a stack is read are felt: each is stopped alone.
 MANY_THREADS = 16
+SAID_BYTES = 1 << 20
 _DENIED = re.compile(r"permission denied|operation not permitted|os error (1|13)\b", re.IGNORECASE)
 _COUNTED = re.compile(r"Samples: (\d+) Errors: (\d+)")
 _BEHIND = re.compile(r"([\d.]+)s behind in sampling")
-_PROCESS = re.compile(r'process (\d+):"([^"\n]*)"')
+_ENDED = "Stopped sampling because process exited"
 
 NOT_ALLOWED = (
     "the kernel does not let py-spy read process {pid} (permission denied); expected the right to"
@@ -39,6 +46,8 @@ NOT_ALLOWED = (
     " --cap-add SYS_PTRACE`; outside of one: run it with sudo, or as the service's user with"
     " kernel.yama.ptrace_scope=0"
 )
+
+TOO_LATE = "py-spy did not end in time; expected it to; is the machine very busy?"
 
 
 class ProfileError(RunError):
@@ -71,7 +80,8 @@ def program_version() -> str:
 
 def check_allowed(pid: int) -> None:
     """Refuse a process that may not be read, before there is a load."""
-    command = [str(program()), "dump", "--pid", str(pid)]
+    # Killed while it holds a process, as Ctrl-C does here, it would leave that stopped.
+    command = [str(program()), "dump", "--nonblocking", "--pid", str(pid)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=DUMP_S, env=_environment()
@@ -79,7 +89,7 @@ def check_allowed(pid: int) -> None:
     except subprocess.TimeoutExpired as error:
         raise ProfileError(
             f"py-spy could not read process {pid} in {DUMP_S:g} s; expected its stacks at once;"
-            " is it stopped?"
+            " is the machine very busy?"
         ) from error
     if done.returncode and _DENIED.search(done.stderr):
         raise ProfileError(NOT_ALLOWED.format(pid=pid))
@@ -97,14 +107,12 @@ def check_here() -> None:
 
 
 def most_threads(pid: int) -> int:
-    """Threads of the process of a tree that has most."""
-    counts = []
-    for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-        try:
+    """Threads of the process of a tree that has most; 0 where it has ended."""
+    counts = [0]
+    for process in listening.tree(pid):
+        with suppress(psutil.Error):
             counts.append(process.num_threads())
-        except psutil.Error:
-            continue
-    return max(counts, default=0)
+    return max(counts)
 
 
 def threads_note(pid: int, options: Options) -> str | None:
@@ -157,20 +165,38 @@ class Profiler:
         try:
             code = self._process.popen.wait(self._options.duration_s + PATIENCE_S)
         except subprocess.TimeoutExpired as error:
-            raise ProfileError("py-spy did not end in time; is the machine very busy?") from error
-        said = os.pread(self._said, 1 << 20, 0).decode(errors="replace")
+            raise ProfileError(TOO_LATE) from error
+        said = self._last_said()
         counted = _COUNTED.search(said)
-        if code or not counted or not self._output.is_file():
+        samples, errors = (int(counted[1]), int(counted[2])) if counted else (0, 0)
+        # A profile without a stack is written too, in one of the formats.
+        if code or not samples or _ENDED in said or not self._output.is_file():
             raise ProfileError(_reason(self._pid, said))
         strip(self._output)
         behind_s = max(map(float, _BEHIND.findall(said)), default=0.0)
-        return Read(int(counted[1]), int(counted[2]), behind_s)
+        return Read(samples, errors, behind_s)
+
+    def _last_said(self) -> str:
+        """What counts comes last, after a line for each stack that could not be read."""
+        length = os.fstat(self._said).st_size
+        said = os.pread(self._said, SAID_BYTES, max(0, length - SAID_BYTES))
+        return said.decode(errors="replace")
 
     def stop(self) -> None:
-        """End it if it still reads."""
+        """End it if it still reads, and leave nothing of the service stopped."""
         if self._process:
+            let_go = self._process.interrupt(GRACE_S)
             self._process.stop(0)
+            if not let_go:
+                _go_on(self._pid)
         os.close(self._said)
+
+
+def _go_on(pid: int) -> None:
+    """Wake what was stopped by a reader that was killed while it held it."""
+    for process in listening.tree(pid):
+        with suppress(psutil.Error):
+            process.send_signal(signal.SIGCONT)
 
 
 def facts(read: Read, options: Options) -> dict[str, Any]:
@@ -189,7 +215,7 @@ def facts(read: Read, options: Options) -> dict[str, Any]:
 def _arguments(pid: int, options: Options, output: Path, kind: str) -> list[str]:
     switches = [f"--{name}" for name, on in options.switches().items() if on]
     return [
-        *(str(program()), "record", "--pid", str(pid), "--subprocesses"),
+        *(str(program()), "record", "--pid", str(pid), "--subprocesses", "--hideprogress"),
         *("--rate", str(options.rate_hz), "--duration", str(options.duration_s)),
         *("--format", FORMATS[kind], "--output", str(output), *switches),
     ]
@@ -204,7 +230,7 @@ def _reason(pid: int, said: str) -> str:
     """Why there is no profile, from what py-spy said."""
     if _DENIED.search(said):
         return NOT_ALLOWED.format(pid=pid)
-    if not psutil.pid_exists(pid):
+    if _ENDED in said or not psutil.pid_exists(pid):
         return f"process {pid} has ended; expected it to run while it is profiled; start it again"
     if "No stack counts" in said or "Samples: 0 " in said:
         return (
@@ -214,20 +240,3 @@ def _reason(pid: int, said: str) -> str:
     lines = [line for line in said.splitlines() if line.strip() and "Sampling process" not in line]
     first = lines[0].strip().removeprefix("Error: ") if lines else "it said nothing"
     return f"py-spy: {first}; expected a process of Python, or one that has such workers"
-
-
-def strip(output: Path) -> None:
-    """
-    Take out what is of this machine alone: where the checkout and Python lie.
-
-    And the semicolons of a worker's command, which would divide its frame.
-    """
-    text = output.read_text(encoding="utf-8", errors="replace")
-    text = _PROCESS.sub(_process_frame, text).replace(f"{ROOT}/", "")
-    output.write_text(text, encoding="utf-8")
-
-
-def _process_frame(found: re.Match[str]) -> str:
-    path, _, rest = found[2].replace(";", ",").partition(" ")
-    words = f"{Path(path).name} {rest}".strip()
-    return f'process {found[1]}:"{words}"'

@@ -17,9 +17,10 @@ from benchmarks.environments import ROOT
 from benchmarks.generator import TICK_S, Progress
 from benchmarks.profiles import sampler
 from benchmarks.profiles.options import Options
-from benchmarks.profiles.sampler import Profiler
+from benchmarks.profiles.sampler import ProfileError, Profiler
 from benchmarks.record import FORMAT, SAMPLES, Visit
 from benchmarks.recorder import now
+from benchmarks.signals import signals_ignored
 from benchmarks.usage import Meter
 
 # The generator tells once a second that it is warm, and py-spy takes its time to begin: the load
@@ -51,6 +52,11 @@ class Load:
         )
         return [str(generator.program(ROOT, self.campaign.generator)), *arguments]
 
+    @property
+    def limit_s(self) -> float:
+        """How long it may take."""
+        return self.campaign.longest_s + self.campaign.timeout_s
+
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
@@ -76,11 +82,10 @@ def under_load(
     """
     Load the service and read its stacks when it is warm.
 
-    Returns `answers` that were good, `window_s`, `cpu_s` of the service's processes and
-    `generator`, its summary; the stacks are read when the profiler's result is asked for.
+    Returns `answers` that were good, `window_s`, `cpu_s` of the service's processes, whether
+    py-spy `outlasted` the load, and `generator`, its summary; the stacks are read when the
+    profiler's result is asked for.
     """
-    process = generator.start(load.command(folder), ROOT, cpus)
-    meter = Meter((pid,), process.pid)
 
     def show(progress: Progress) -> None:
         if progress.get("phase") != "warmup":
@@ -91,18 +96,17 @@ def under_load(
         watcher.check()
         profiler.check()
 
-    try:
-        meter.read_if_due()
-        limit_s = load.campaign.longest_s + load.campaign.timeout_s
-        summary = generator.follow(process, limit_s, meter, show, check).summary()
-    finally:
-        process.stop(0)
+    summary, meter = generator.measure(
+        load.command(folder), load.limit_s, (pid,), show, check, cpus=cpus
+    )
+    outlasted = not profiler.ended
     window = summary["window"]
     used = meter.over(window)["service"] or {}
     return {
         "answers": (summary.get("measured") or {}).get("ok"),
         "window_s": (window["measure_end_ns"] - window["measure_start_ns"]) / 1e9,
         "cpu_s": used.get("cpu_s"),
+        "outlasted": outlasted,
         "generator": summary,
     }
 
@@ -118,13 +122,20 @@ def without_load(
         meter.read_if_due()
         watcher.check()
         seconds = time.monotonic() - began
+        if seconds > options.duration_s + sampler.PATIENCE_S:
+            raise ProfileError(sampler.TOO_LATE)
         watcher.show({"elapsed_s": seconds, "total_s": options.duration_s, "phase": "profile"})
         time.sleep(TICK_S)
     meter.read()
     end_ns = time.time_ns()
     used = meter.service(start_ns, end_ns) or {}
-    window_s = round((end_ns - start_ns) / 1e9, 3)
-    return {"answers": None, "window_s": window_s, "cpu_s": used.get("cpu_s"), "generator": None}
+    return {
+        "answers": None,
+        "window_s": round((end_ns - start_ns) / 1e9, 3),
+        "cpu_s": used.get("cpu_s"),
+        "outlasted": False,
+        "generator": None,
+    }
 
 
 def facts(
@@ -134,6 +145,22 @@ def facts(
     named = {"variant": cell.get("variant"), "level": cell.get("level")}
     taken = sampler.facts(profiler.result(), options)
     return {"format": FORMAT, **named, "started": started, **taken, **measured}
+
+
+def notes(profile: dict[str, Any]) -> list[str]:
+    """What is to be known of how a profile was taken before it is believed."""
+    found = []
+    if profile["behind_s"]:
+        found.append(
+            f"py-spy was up to {profile['behind_s']:.1f} s late, so some moments are missing:"
+            " a lower rate or nonblocking helps"
+        )
+    if profile["outlasted"]:
+        found.append(
+            "py-spy was not ready when the load ended, so its last moments may be of a service"
+            " without load: take it again when the machine is less busy"
+        )
+    return found
 
 
 def take(
@@ -159,4 +186,5 @@ def take(
             measured = without_load(profiler, pid, options, watcher)
         return facts(profiler, options, started, measured, **cell)
     finally:
-        profiler.stop()
+        with signals_ignored():
+            profiler.stop()

@@ -19,7 +19,7 @@ from benchmarks.profiles.sampler import ProfileError
 from benchmarks.profiles.taken import Load, Watcher
 from benchmarks.progress import Display
 from benchmarks.record import STACKS, Visit, level_title
-from benchmarks.recorder import Recorder
+from benchmarks.recorder import Recorder, disk_full, has_room
 
 ATTEMPTS = 2
 
@@ -44,24 +44,31 @@ class ProfileVisits:
         self._noted: set[str] = set()
 
     def take(self, visit: Visit, rest: list[Visit], clock: Clock) -> None:
-        """Profile a cell whose service is up; it is in the record afterwards."""
+        """Profile a cell whose service is up: it is in the record afterwards, or a NOTE is said."""
         self._display.profile(visit, lambda running_s: clock.left_s(rest, running_s))
         try:
             facts = self._twice_at_most(visit)
         finally:
             self._recorder.discard_profile(visit)
+        if facts is None:
+            return
         self._display.profiled(visit, facts)
+        for note in taken.notes(facts):
+            self._display.say(f"NOTE: {visit.variant}: {note}")
 
-    def _twice_at_most(self, visit: Visit) -> dict[str, Any]:
+    def _twice_at_most(self, visit: Visit) -> dict[str, Any] | None:
+        """A profile is no reason to give up a run whose repeats have all been measured."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._take(visit)
             except (GeneratorError, ProfileError) as error:
-                if attempt == ATTEMPTS:
-                    where = f"{visit.variant}, {level_title(visit.level)}"
-                    raise RunError(f"{where}: not profiled, {attempt} times: {error}") from error
-                self._display.say(f"not profiled, once more: {error}")
-        raise AssertionError("unreachable")
+                self._lineup.check()  # a service that has ended is a reason
+                if not has_room(self._recorder.path):
+                    raise RunError(f"{disk_full(self._recorder.path)}; {error}") from error
+                again = "once more" if attempt < ATTEMPTS else "and left out"
+                where = f"{visit.variant}, {level_title(visit.level)}"
+                self._display.say(f"NOTE: {where}: not profiled, {again}: {error}")
+        return None
 
     def _take(self, visit: Visit) -> dict[str, Any]:
         target = self._lineup.targets[visit.variant]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from benchmarks.processes import RunError
-from benchmarks.run import stopped_by_signals
+from benchmarks.signals import stopped_by_signals
 from benchmarks.triton.server import Server
 
 # More ends than this within so many seconds have a cause that starting again does not mend.
