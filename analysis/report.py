@@ -48,7 +48,7 @@ def html(comparison: Comparison, command: str = "") -> str:
         status="" if record.status == COMPLETE else plain(record.status),
         doubts=list(_doubts(comparison)),
         meanings=MEANINGS,
-        parts=[(title, lines) for title, lines in answer.parts(comparison) if title in FIRST],
+        parts=[(title, lines) for title in FIRST if (lines := answer.part(comparison, title))],
         legend=legend(comparison),
         sections=[(section, list(_pictures(section))) for section in found],
         provenance=list(_provenance(comparison, command)),

@@ -85,7 +85,7 @@ def _differences(comparison: Comparison) -> Section:
         "differences",
         f"Is it faster than {plain(comparison.plan.reference)}?",
         tuple(figures),
-        _lines(comparison, answer.UNDECIDED),
+        tuple(answer.part(comparison, answer.UNDECIDED)),
         answer.UNDECIDED,
         folded=(table,) if table.groups else (),
     )
@@ -107,11 +107,6 @@ def _cells(comparison: Comparison) -> Section:
     )
 
 
-def _lines(comparison: Comparison, title: str) -> tuple[str, ...]:
-    """A part of the answer."""
-    return tuple(dict(answer.parts(comparison)).get(title, ()))
-
-
 def _load(comparison: Comparison) -> Section:
     plan, slo = comparison.plan, comparison.slo
     figures = []
@@ -124,7 +119,7 @@ def _load(comparison: Comparison) -> Section:
         "load",
         "How much load does it carry?",
         tuple(figures),
-        _lines(comparison, answer.CAPACITY),
+        tuple(answer.part(comparison, answer.CAPACITY)),
         answer.CAPACITY,
         folded=tables,
     )

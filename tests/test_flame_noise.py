@@ -8,22 +8,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from analysis.compare import t_quantile
 from analysis.flame import noise
 from analysis.flame.noise import Dispersion, Scale, dispersion, scale, threshold, z
 from analysis.flame.stacks import Frame, Stack, Stacks
+from analysis.flame.stage_frames import STAGE_OF
 
 FRAMES = 60
 SHARES = np.random.default_rng(5).dirichlet(np.full(FRAMES, 0.4))
+STAGES = list({stage: frame for frame, stage in STAGE_OF.items()}.values())
+GROUPS = np.arange(FRAMES) % len(STAGES)
 
 
 def profile(counts: NDArray[np.int64]) -> Stacks:
-    found: dict[Stack, int] = {(Frame(f"f{i}", "a.py"),): int(n) for i, n in enumerate(counts) if n}
+    found: dict[Stack, int] = {
+        (STAGES[GROUPS[i]], Frame(f"f{i}", "a.py")): int(n) for i, n in enumerate(counts) if n
+    }
     return Stacks(found, sum(found.values()))
 
 
-def clustered(rng: np.random.Generator, samples: int, size: int) -> NDArray[np.int64]:
+def clustered(
+    rng: np.random.Generator, samples: int, size: int | NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Samples that come in runs of *size* of one function: they scatter *size* times as much."""
-    return size * rng.multinomial(samples // size, SHARES)
+    runs = SHARES / size
+    return size * rng.multinomial(int(samples * runs.sum()), runs / runs.sum())
+
+
+def with_callers(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """And what calls them: a frame for each stage, one for each two and one for all."""
+    stages = np.bincount(GROUPS, counts, len(STAGES)).astype(np.int64)
+    return np.concatenate([counts, stages, stages[1:] + stages[:-1], [counts.sum()]])
 
 
 @pytest.mark.parametrize("size", [1, 4, 8])
@@ -34,8 +49,23 @@ def test_the_dispersion_of_clustered_samples_is_found(size: int) -> None:
         for _ in range(40)
     ]
     found = dispersion(pairs)
-    assert found.phi == pytest.approx(size, rel=0.1)
-    assert found.df > 40 * 10
+    # The largest of three estimates of the same number.
+    assert size * 0.95 < found.phi < size * 1.25
+    assert found.df >= 40 * (len(STAGES) - 1)
+
+
+def test_what_comes_in_long_runs_decides() -> None:
+    rng = np.random.default_rng(3)
+    sizes = np.where(SHARES > 0.05, 20, 1)
+    pairs = [tuple(profile(clustered(rng, 4000, sizes)) for _ in "ab") for _ in range(10)]
+    found = dispersion([(a, b) for a, b in pairs])
+    # Each function as one piece: what is short and rare hides what is long.
+    bare = [
+        tuple(Stacks({s[1:]: n for s, n in side.counts.items()}, side.samples) for side in pair)
+        for pair in pairs
+    ]
+    assert found.phi > 1.2 * dispersion([(a, b) for a, b in bare]).phi > 3
+    assert found.df == 10 * (len(STAGES) - 1)
 
 
 def test_samples_never_scatter_less_than_independent_ones() -> None:
@@ -51,21 +81,33 @@ def test_without_copies_the_dispersion_is_assumed() -> None:
     assert noise.assumed(24.0).phi == 24.0
 
 
-def coloured(rng: np.random.Generator, size: int, spread: float, blocks: int) -> bool:
+def coloured(
+    rng: np.random.Generator, size: int | NDArray[np.int64], spread: float, blocks: int
+) -> bool:
     """Whether two copies of one service show any frame, from one comparison made in full."""
     first, second, a, b = (clustered(rng, 2000, size) for _ in range(4))
     whole = Scale(*(20 * np.exp(spread * rng.standard_normal((2, blocks)))))
     found = dispersion([(profile(first), profile(second))])
-    zs = z(np.stack([a, b], axis=1).astype(float), (int(a.sum()), int(b.sum())), whole, found.phi)
-    return bool(np.any(np.abs(zs) > threshold(FRAMES, found)))
+    frames = np.stack([with_callers(a), with_callers(b)], axis=1).astype(float)
+    zs = z(frames, (int(a.sum()), int(b.sum())), whole, found.phi)
+    return bool(np.any(np.abs(zs) > threshold(len(frames), found)))
 
 
 @pytest.mark.parametrize(("size", "spread", "blocks"), [(1, 0.02, 3), (5, 0.02, 5), (3, 0.1, 2)])
 def test_copies_of_one_service_seldom_show_a_change(size: int, spread: float, blocks: int) -> None:
     rng = np.random.default_rng(2)
     wrong = sum(coloured(rng, size, spread, blocks) for _ in range(400))
-    # 5 % of 400 are 20; 3 standard deviations more are 33.
-    assert wrong <= 33
+    assert wrong <= 20  # 5 % of 400
+
+
+# Where a function runs for a hundredth of a profile at once, one pair cannot tell well enough: then
+# it is 6 or 7 %; 33 are 3 standard deviations more than 20.
+@pytest.mark.parametrize(("longest", "most"), [(6, 20), (12, 20), (30, 33)])
+def test_nor_where_the_functions_that_cost_more_run_for_longer(longest: int, most: int) -> None:
+    rng = np.random.default_rng(2)
+    sizes = np.round(1 + (longest - 1) * SHARES / SHARES.max()).astype(np.int64)
+    wrong = sum(coloured(rng, sizes, 0.02, 3) for _ in range(400))
+    assert wrong <= most
 
 
 def test_a_frame_that_costs_a_tenth_more_of_all_is_seen() -> None:
@@ -105,6 +147,17 @@ def test_the_threshold_rises_with_the_frames_and_falls_with_what_is_known(m: int
     assert normal <= threshold(m + 1, Dispersion())
     assert normal < threshold(m, Dispersion(1.0, df))
     assert threshold(1, Dispersion()) == pytest.approx(1.95996, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "df", "table"), [(3, 5, 3.40), (10, 10, 3.45), (20, 20, 3.37)]
+)
+def test_the_threshold_is_the_studentized_maximum_modulus(
+    looked_at: int, df: int, table: float
+) -> None:
+    assert threshold(looked_at, Dispersion(1.0, df)) == pytest.approx(table, abs=0.03)
+    one = threshold(1, Dispersion(1.0, df))
+    assert one == pytest.approx(t_quantile(df), rel=1e-3)
 
 
 @given(st.integers(0, 300), st.integers(0, 300), st.floats(1, 50))

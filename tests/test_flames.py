@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.flame import graph, profiles, speedscope
+from analysis.flame import doubts, graph, profiles, speedscope
 from analysis.flame.graph import COST, SHARE
 from analysis.flame.profiles import Profile
 from analysis.flame.stacks import Frame, parse
 from analysis.latency import AnalysisError
+from analysis.words import number
 from benchmarks.record import Record, RecordError, load
 
 # A real run: photos of 12 megapixels, 8 clients, baseline twice, on two shared CPUs.
 PROFILES = Path(__file__).parent / "data/profiles"
-FACTS = {"format": 1, "cpu_s": 8.0, "answers": 400, "window_s": 10, "duration_s": 10}
+# Twice baseline on small photos, in a quiet hour: copies that are not of the record above.
+AGAIN = [profiles.from_file(PROFILES / f"again/{name}.txt") for name in ("one", "two")]
+IMAGING = ("PIL/", "simplejpeg/", "service/imaging.py")
+FACTS = {
+    "format": 1,
+    "program": "py-spy 0.4.3",
+    "rate_hz": 100,
+    "options": {},
+    "samples": 1000,
+    "errors": 0,
+    "cpu_s": 8.0,
+    "answers": 400,
+    "window_s": 10,
+    "duration_s": 10,
+}
 
 A = "main (app.py:3);infer (m.py:7) 900\nmain (app.py:3);decode (d.py:2) 100\n"
 B = "main (app.py:4);infer (m.py:9) 500\nmain (app.py:4);cache (c.py:1) 40\n"
@@ -57,19 +73,34 @@ def made(text: str, name: str = "a", **cost: float) -> Profile:
     return Profile(name, parse(text), {int(block[1:]): ms for block, ms in cost.items()})
 
 
-def test_copies_of_one_service_show_no_coloured_frame(record: Record) -> None:
+def test_copies_show_no_change_beyond_the_noise_of_other_copies(record: Record) -> None:
+    pair, other = profiles.aa_pairs(record), [(AGAIN[0].stacks, AGAIN[1].stacks)]
+    sides = [profiles.from_record(record, name, "c0008") for name in ("baseline", "baseline.aa")]
+    for document in (
+        graph.document(AGAIN, pairs=pair),
+        graph.document(sides, pairs=other),
+        graph.document(sides[::-1], pairs=other),
+    ):
+        assert not any(node["changed"] for node in walk(document["tree"]))
+        assert not any(row["changed"] or row["self_changed"] for row in document["functions"])
+        assert not document["differs"]
+        assert "This pair is what the noise was measured on" not in document["noise"]
+
+
+def test_a_pair_that_the_noise_was_measured_on_is_said_to_be(record: Record) -> None:
     document = graph.of_record(record, "c0008", "baseline.aa", "baseline")
-    assert [node["name"] for node in walk(document["tree"]) if node["changed"]] == []
-    assert [row for row in document["functions"] if row["changed"] or row["self_changed"]] == []
-    assert document["doubts"] == []
     assert "measured on profiles of two copies" in document["noise"]
+    assert document["noise"].endswith(doubts.CIRCULAR)
+    back = graph.of_record(record, "c0008", "baseline", "baseline.aa")
+    assert back["noise"].endswith(doubts.CIRCULAR)
 
 
 def test_the_imaging_gain_is_in_the_frames_that_make_it(record: Record) -> None:
-    document = graph.of_record(record, "c0008", "optimized", "baseline")
-    assert document["unit"] == COST
-    gone = {row["name"] for row in document["functions"] if row["self_changed"]}
-    assert {"ImageFile.load", "Image.resize", "Image.copy", "decode_turbo"} <= gone
+    sides, pairs = profiles.of_cell(record, "c0008", "optimized", "baseline")
+    document = graph.document(sides, pairs=[*pairs, (AGAIN[0].stacks, AGAIN[1].stacks)])
+    assert (document["unit"], document["differs"]) == (COST, True)
+    changed = {row["name"] for row in document["functions"] if row["self_changed"]}
+    assert {"ImageFile.load", "Image.resize", "Image.copy", "decode_turbo"} <= changed
     load_frame = function(document, "ImageFile.load", "PIL/ImageFile.py")
     assert load_frame["state"] == "gone"
     assert load_frame["self"][0] > 20
@@ -77,11 +108,21 @@ def test_the_imaging_gain_is_in_the_frames_that_make_it(record: Record) -> None:
     assert resize["self"][1] < 0.2 * resize["self"][0]
     turbo = function(document, "decode_turbo", "service/imaging.py")
     assert (turbo["state"], turbo["self_changed"]) == ("new", True)
+    imaging = [row for row in document["functions"] if row["file"].startswith(IMAGING)]
+    gain = sum(row["self"][0] - row["self"][1] for row in imaging)
+    assert gain > 0.7 * (document["totals"][0] - document["totals"][1])
     # The model is the same: what it costs did not change, though its share grew threefold.
     engine = "onnxruntime/capi/onnxruntime_inference_collection.py"
     infer = function(document, "Session.run", engine)
     assert not infer["changed"]
     assert infer["share"][1] > 2 * infer["share"][0]
+
+
+def test_the_noise_of_one_pair_colours_the_largest_changes_alone(record: Record) -> None:
+    document = graph.of_record(record, "c0008", "optimized", "baseline")
+    changed = [row["name"] for row in document["functions"] if row["self_changed"]]
+    assert sorted(changed) == ["ImageFile.load", "decode_turbo"]
+    assert any("only large differences show" in doubt for doubt in document["doubts"])
 
 
 def test_costs_come_from_the_measured_repeats(record: Record) -> None:
@@ -93,8 +134,9 @@ def test_costs_come_from_the_measured_repeats(record: Record) -> None:
                 (PROFILES / f"cells/{variant}/c0008/r{repeat:02d}/cell.json").read_text()
             )
             costs.append(1000 * cell["service"]["cpu_s"] / cell["generator"]["measured"]["ok"])
-        assert document["totals"][side] == pytest.approx(sum(costs) / 3, rel=0.1)
-        assert document["tree"]["cost"][side] == pytest.approx(document["totals"][side])
+        # Six digits are kept.
+        assert document["totals"][side] == pytest.approx(sum(costs) / 3, rel=1e-5)
+        assert document["tree"]["cost"][side] == document["totals"][side]
 
 
 @pytest.mark.parametrize("against", [None, "baseline"])
@@ -106,16 +148,16 @@ def test_a_frame_costs_what_it_does_and_what_it_calls(record: Record, against: s
         assert names == sorted(names)
         for side in range(len(document["sides"])):
             called = sum(child["cost"][side] for child in node["children"])
-            assert node["cost"][side] >= node["self"][side] + called - 1e-9
+            assert node["cost"][side] >= (node["self"][side] + called) * (1 - 1e-5)
             share = node["cost"][side] / document["totals"][side]
-            assert node["share"][side] == pytest.approx(share)
+            assert node["share"][side] == pytest.approx(share, rel=2e-5)
     assert document["left_out"] > 0
 
 
 def test_one_profile_has_lists_of_one_and_no_changes(record: Record) -> None:
     document = graph.of_record(record, "c0008", "optimized")
     assert document["title"] == "optimized with 8 clients"
-    assert document["threshold"] is None
+    assert (document["threshold"], document["differs"]) == (None, False)
     assert document["noise"] == ""
     for node in walk(document["tree"]):
         assert len(node["cost"]) == len(node["self"]) == len(node["share"]) == 1
@@ -148,7 +190,9 @@ def test_what_is_not_known_of_the_noise_is_doubted() -> None:
 def test_copies_that_scatter_widely_are_doubted() -> None:
     copies = parse("f (a.py:1) 900\ng (a.py:2) 100"), parse("f (a.py:1) 100\ng (a.py:2) 900")
     (doubt,) = graph.document([made(A), made(B, "b")], pairs=[copies])["doubts"][1:]
-    assert doubt.startswith("profiles of two copies of one service scatter 1")
+    assert doubt.startswith(
+        "in profiles of two copies of one service the variance of sample counts"
+    )
 
 
 def test_profiles_that_were_not_taken_alike_are_doubted() -> None:
@@ -170,11 +214,53 @@ def test_few_samples_unreadable_and_disturbed_ones_are_doubted() -> None:
     assert "a request of a took 1.95 times as much CPU time while it was profiled" in doubts
 
 
+def test_the_loop_in_c_may_have_worked_too() -> None:
+    text = f"{A}main (app.py:1);Runner.run (asyncio/runners.py:118) 250\n"
+    (doubt,) = graph.document([made(text, b1=20.0)])["doubts"]
+    assert doubt.startswith("up to 20% of a's CPU time may be uvloop's own, charged to the other")
+    assert (
+        graph.document([made(f"{A}Runner.run (asyncio/runners.py:1) 50", b1=20.0)])["doubts"] == []
+    )
+
+
+def test_engine_threads_and_a_triton_beside_the_service_are_doubted(own: Record) -> None:
+    run = own.run
+    run["services"]["optimized"]["health"]["engine"]["threads"] = 2
+    file = own.path / "cells/optimized/c0008/r01/cell.json"
+    cell = json.loads(file.read_text())
+    cell["service"]["cpu_s"] += 2.2
+    cell["service"]["by_process"]["triton"] = {"cpu_s": 2.2, "rss_max_bytes": 1}
+    file.write_text(json.dumps(cell))
+    document = graph.of_record(own, "c0008", "optimized")
+    said = " ".join(document["doubts"])
+    assert "the engine of optimized computes with 2 threads, of which stacks show one" in said
+    triton_ms = 2200 / cell["generator"]["measured"]["ok"]
+    assert f"Triton's CPU time ({number(triton_ms)} ms a request of optimized) is not in" in said
+    assert document["totals"] == graph.of_record(load(PROFILES), "c0008", "optimized")["totals"]
+
+
+def test_both_sides_are_calibrated_alike_where_that_can_be() -> None:
+    window = replace(made(A, "a", b0=30.0), own_cpu_ms=30.0)
+    repeats = replace(made(B, "b", b1=12.0, b2=12.2), own_cpu_ms=15.0)
+    document = graph.document([window, repeats])
+    assert document["totals"] == [30.0, 15.0]
+    assert not any("of the profiled window" in doubt for doubt in document["doubts"])
+    document = graph.document([window, replace(repeats, own_cpu_ms=None)])
+    assert document["totals"] == [30.0, 12.1]
+    assert any("CPU time a request of a is of the profiled window" in d for d in document["doubts"])
+
+
+def test_frames_that_all_stacks_have_are_one_comparison() -> None:
+    short, long = (f"main (app.py:1);{stem}infer (m.py:1) 9\n" for stem in ("", "a (b.py:1);" * 50))
+    assert graph.looked_at([parse(short)] * 2) == {(9, 9), (0, 0)}
+    assert graph.looked_at([parse(long)] * 2) == {(9, 9), (0, 0)}
+
+
 def test_rare_frames_are_left_out_and_counted() -> None:
     rare = "main (app.py:1);odd (o.py:1);odder (o.py:2) 1\nmain (app.py:1);common (c.py:1) 4999\n"
     document = graph.document([made(rare)])
     assert [node["name"] for node in walk(document["tree"])] == ["all", "main", "common"]
-    assert document["left_out"] == 2
+    assert document["left_out"] == 1
     assert find(document, "main")["share"] == [1.0]
 
 
@@ -190,34 +276,41 @@ def test_a_stack_of_hostile_depth_is_still_a_document() -> None:
     assert any("deeper stacks than are kept" in doubt for doubt in document["doubts"])
 
 
+def test_fifty_thousand_different_stacks_are_drawn_in_little_memory() -> None:
+    stem = ";".join(f"stem_{i} (app.py:1)" for i in range(9))
+    text = "".join(
+        f"{stem};f{i % 7} (m.py:1);g{i} (n.py:1);h{i} (n.py:1) 1\n" for i in range(50_000)
+    )
+    document = graph.document([made(text)])
+    assert len(list(walk(document["tree"]))) == 1 + 9 + 7
+    assert document["left_out"] == 50_000
+
+
 FRAMES = st.sampled_from([Frame(name, f"{name}.py") for name in "abc"])
 PROFILE = st.dictionaries(
     st.lists(FRAMES, min_size=1, max_size=4).map(tuple), st.integers(1, 500), min_size=1, max_size=8
 )
 
 
-def frames(stack: tuple[Frame, ...]) -> str:
-    return ";".join(f"{frame.name} ({frame.file}:1)" for frame in stack)
+def text(profile: dict[Any, int]) -> str:
+    return "\n".join(
+        f"{';'.join(f'{frame.name} ({frame.file}:1)' for frame in stack)} {samples}"
+        for stack, samples in profile.items()
+    )
 
 
 @given(PROFILE, PROFILE)
 def test_swapping_the_sides_turns_every_difference_round(
     one: dict[Any, int], two: dict[Any, int]
 ) -> None:
-    text = [
-        "\n".join(
-            f"{';'.join(f'{f.name} ({f.file}:1)' for f in stack)} {n}" for stack, n in p.items()
-        )
-        for p in (one, two)
-    ]
-    sides = [made(each, name, b1=10.0, b2=11.0) for each, name in zip(text, "ab", strict=True)]
+    sides = [made(text(each), name, b1=10.0, b2=11.0) for each, name in ((one, "a"), (two, "b"))]
     there, back = (graph.document(order) for order in (sides, sides[::-1]))
     for node, other in zip(walk(there["tree"]), walk(back["tree"]), strict=True):
         assert node["cost"] == other["cost"][::-1]
         assert node["changed"] == other["changed"]
-        assert node["z"] == pytest.approx(-other["z"])
+        assert node["z"] == pytest.approx(-other["z"], rel=1e-5)
     leaves = sum(row["self"][0] for row in there["functions"])
-    assert leaves == pytest.approx(there["totals"][0])
+    assert leaves == pytest.approx(there["totals"][0], rel=1e-5)
 
 
 def test_a_file_has_the_cost_of_the_facts_beside_it(tmp_path: Path) -> None:
@@ -230,11 +323,37 @@ def test_a_file_has_the_cost_of_the_facts_beside_it(tmp_path: Path) -> None:
     assert found.samples_a_request == 2.5
 
 
-@pytest.mark.parametrize("facts", [{"cpu_s": None}, {"answers": 0}, {"cpu_s": "many"}])
+@pytest.mark.parametrize(
+    "facts", [{"cpu_s": None}, {"answers": 0}, {"cpu_s": 1e308, "answers": 1}, {"cpu_s": 0}]
+)
 def test_facts_without_cpu_time_give_no_cost(tmp_path: Path, facts: dict[str, Any]) -> None:
     (tmp_path / "p.txt").write_text(A)
     (tmp_path / "p.json").write_text(json.dumps(FACTS | facts))
     assert profiles.from_file(tmp_path / "p.txt").cpu_ms == {}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"cpu_s": "many"},
+        {"cpu_s": float("nan")},
+        {"answers": -1},
+        {"answers": True},
+        {"duration_s": 0},
+        {"window_s": [10]},
+        {"variant": {"a": 1}},
+        {"options": None},
+        {"behind_s": "late"},
+        {"errors": "\x1b[31m"},
+    ],
+)
+def test_facts_that_are_none_are_refused(tmp_path: Path, facts: dict[str, Any]) -> None:
+    (tmp_path / "p.txt").write_text(A)
+    (tmp_path / "p.json").write_text(json.dumps(FACTS | facts))
+    (key,) = facts
+    with pytest.raises(AnalysisError, match=rf"p\.json: '{key}' holds .*; delete it") as refused:
+        profiles.from_file(tmp_path / "p.txt")
+    assert "\x1b" not in str(refused.value)
 
 
 def test_damaged_facts_are_refused_and_those_of_others_are_none(tmp_path: Path) -> None:

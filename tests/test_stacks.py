@@ -51,6 +51,7 @@ def test_a_function_called_process_is_none_of_them() -> None:
 def test_a_thread_that_waits_does_not_count(leaf: str) -> None:
     found = parse(f"main (app.py:1);{leaf} 40\nmain (app.py:2);infer (m.py:3) 2\n")
     assert (found.samples, found.waiting) == (2, 40)
+    assert found.in_loop == (40 if leaf.startswith("Runner.run ") else 0)
     assert found.counts == {(Frame("main", "app.py"), Frame("infer", "m.py")): 2}
 
 
@@ -120,8 +121,35 @@ def test_a_file_that_is_not_there_or_too_large_is_refused(tmp_path: Path) -> Non
     huge = tmp_path / "huge.txt"
     with huge.open("wb") as file:
         file.truncate(stacks.MAX_BYTES + 1)
-    with pytest.raises(AnalysisError, match="larger than 64 MB"):
+    with pytest.raises(AnalysisError, match="larger than 256 MB"):
         stacks.read(huge)
+
+
+def test_a_file_is_read_again_only_when_it_was_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "p.txt"
+    path.write_text("main (app.py:1) 3\n")
+    first = stacks.read(path)
+    assert stacks.read(path) is first
+    path.write_text("main (app.py:1) 45\n")
+    assert stacks.read(path).samples == 45
+    path.unlink()
+    with pytest.raises(AnalysisError, match="cannot be read"):
+        stacks.read(path)
+
+
+def test_more_than_one_profile_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(f"a (a.py:1);b{i} (a.py:1);c (a.py:1) 1\n" for i in range(40))
+    assert parse(text).samples == 40
+    for limit, value in (("MAX_FRAMES", 119), ("MAX_DIFFERENT", 39)):
+        with monkeypatch.context() as patched:
+            patched.setattr(stacks, limit, value)
+            with pytest.raises(AnalysisError, match=r"^profile: more different (stacks|frames)"):
+                parse(text)
+    with monkeypatch.context() as patched:
+        patched.setattr(stacks, "MAX_LINE", 40)
+        assert parse("main (app.py:1) 3\n" * 9).samples == 27
+        with pytest.raises(AnalysisError, match="line 2: longer than 40 characters"):
+            parse(f"main (app.py:1) 3\n{'m' * 60} (app.py:1) 3\n")
 
 
 def test_bytes_that_are_no_text_are_shown_as_such(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from analysis.flame.stacks import Stacks
 from analysis.flame.table import changed
 from analysis.latency import AnalysisError
 from analysis.terminal import trimmed
-from analysis.words import levels_phrase, load_of, plain
+from analysis.words import load_of, plain
 from benchmarks.record import RESULTS, Record, load, shown
 
 EXAMPLES = """
@@ -96,6 +96,7 @@ def flame_command(
     if a.is_dir():
         _refuse(b, "B", "a record has both profiles in it; choose them by --variant and --against")
         _refuse(copy, "--copy", "a record with an A/A pair has its own")
+        _refuse(against if alone else None, "--against", "--alone shows one variant's profile")
         sides, pairs, at = _of_record(load(shown(a)), variant, against, level, alone=alone)
     else:
         for name, value in (("variant", variant), ("against", against), ("level", level)):
@@ -105,8 +106,8 @@ def flame_command(
         sides = [profiles.from_file(path) for path in (a, b) if path is not None]
         pairs = [] if copy is None else [(sides[0].stacks, profiles.from_file(copy).stacks)]
         at = ""
-    document = graph.document(sides, title=_title(sides, at), pairs=pairs)
-    lines = because.explained(sides[0], sides[1], pairs, level=at) if len(sides) > 1 else []
+    document = graph.document(sides, level=at, pairs=pairs)
+    lines = because.explained(sides, pairs, level=at) if len(sides) > 1 else []
     console = Console()
     show(document, lines, console)
     if output_format is Format.table:
@@ -131,17 +132,12 @@ def _of_record(
     first = record.reference if against is None else against
     others = [name for name, _ in there if name not in (first, record.aa)]
     name = variant or next(iter(others), first)
-    names = [name] if alone or name == first else [first, name]
+    _refuse(against if against == name else None, "--against", f"the variant is {plain(name)} too")
+    names = [name] if alone or name == first else [name, first]
     levels = [x for x in record.levels if all((each, x) in there for each in names)]
     known = {f"{load_of(x)[1]:g}": x for x in sorted(record.levels, reverse=True)}
     at = known.get(level, level) if level else max(levels, key=load_of, default=record.levels[-1])
-    sides = [profiles.from_record(record, each, at) for each in names]
-    return sides, profiles.aa_pairs(record) if len(sides) > 1 else [], at
-
-
-def _title(sides: Sequence[Profile], level: str) -> str:
-    names = " → ".join(plain(side.name) for side in sides)
-    return f"{names} {levels_phrase([level])}" if level else names
+    return *profiles.of_cell(record, at, *names), at
 
 
 def _text(

@@ -2,7 +2,7 @@
 What a count of samples comes to on each side: its cost a request, its share, its noise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.flame import noise
 from analysis.flame.noise import Dispersion, Floats, Scale
-from analysis.flame.profiles import OWN, Profile
+from analysis.flame.profiles import OWN, Profile, calibrated_apart
 from analysis.flame.stacks import Stacks
 
 
@@ -40,6 +40,15 @@ class Costs:
         found = noise.z(counts, of, self.whole, self.dispersion.phi)
         return [float(value) for value in found]
 
+    def differ(self, among: int = 1, *, times: float = 1.0) -> bool:
+        """
+        Whether the wholes differ beyond the noise, of which the blocks are all.
+
+        As the largest difference *among* so many that were looked at; so many *times* beyond it.
+        """
+        (z,) = self.z([self.samples])
+        return z is not None and abs(z) > times * noise.threshold(among, Dispersion())
+
 
 def costs_of(sides: Sequence[Profile], pairs: Sequence[tuple[Stacks, Stacks]]) -> Costs:
     """
@@ -49,12 +58,20 @@ def costs_of(sides: Sequence[Profile], pairs: Sequence[tuple[Stacks, Stacks]]) -
     """
     known = all(side.cpu_ms for side in sides)
     samples = tuple(side.stacks.samples for side in sides)
-    by_block = [side.cpu_ms if known else {OWN: 1.0} for side in sides]
+    by_block = _by_block(sides) if known else [{OWN: 1.0} for _ in sides]
     dispersion = _dispersion(sides, pairs)
     if len(by_block) == 1:
         return Costs(samples, (fmean(by_block[0].values()),), None, dispersion)
     whole = noise.scale(by_block[0], by_block[1], exact=not known)
     return Costs(samples, (float(whole.a.mean()), float(whole.b.mean())), whole, dispersion)
+
+
+def _by_block(sides: Sequence[Profile]) -> list[Mapping[int, float]]:
+    """Both from measured repeats, or both from the profiled window, where that can be had."""
+    own = [side.own_cpu_ms for side in sides]
+    if calibrated_apart(sides) and all(own):
+        return [{OWN: cost} for cost in own if cost]
+    return [side.cpu_ms for side in sides]
 
 
 def _dispersion(sides: Sequence[Profile], pairs: Sequence[tuple[Stacks, Stacks]]) -> Dispersion:

@@ -1,11 +1,11 @@
 """
 One profile, or the difference of two, as a tree of frames with what each costs a request.
 
-`document` is what the flamegraph pages, `windtunnel flame` and the sentences of because.py are
-made from: plain data, described in README.md. Nothing is drawn here.
+`document` is what the flamegraph pages and `windtunnel flame` are made from: plain data, described
+in README.md. Nothing is drawn here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,17 @@ from analysis.flame import noise, profiles
 from analysis.flame.costs import Costs, costs_of
 from analysis.flame.doubts import doubts, noise_sentence
 from analysis.flame.profiles import Profile
-from analysis.flame.stacks import Frame, Stacks
+from analysis.flame.stacks import Frame, Stack, Stacks
 from analysis.words import levels_phrase, plain
 from benchmarks.record import Record
 
 COST, SHARE = "CPU ms a request", "share"
 SMALLEST = 0.0005  # of both profiles: rarer frames are left out and counted
 ROOT = Frame("all", "")
+
+# Samples of each side: with what a function calls, and those in which itself runs.
+Counts = tuple[list[int], list[int]]
+Sample = tuple[Stack, int, int]  # which side, and how many of it
 
 
 @dataclass(slots=True)
@@ -29,7 +33,7 @@ class Node:
     frame: Frame
     samples: list[int]
     own: list[int]
-    children: "dict[Frame, Node]" = field(default_factory=dict)
+    children: "list[Node]" = field(default_factory=list)
 
 
 def of_record(
@@ -40,71 +44,97 @@ def of_record(
 
     AnalysisError or RecordError: a profile is not there or damaged.
     """
-    names = [variant] if against is None else [against, variant]
-    found = [profiles.from_record(record, name, level) for name in names]
-    pairs = profiles.aa_pairs(record) if against else []
-    title = f"{' → '.join(map(plain, names))} {levels_phrase([level])}"
-    return document(found, title=title, pairs=pairs)
+    found, pairs = profiles.of_cell(record, level, variant, against)
+    return document(found, level=level, pairs=pairs)
 
 
 def document(
-    sides: Sequence[Profile],
-    *,
-    title: str = "",
-    pairs: Sequence[tuple[Stacks, Stacks]] = (),
+    sides: Sequence[Profile], *, level: str = "", pairs: Sequence[tuple[Stacks, Stacks]] = ()
 ) -> dict[str, Any]:
     """
     One or two profiles as the flame document; of two, the first is what the second came from.
 
     *pairs* are stacks of copies of one service (A/A), from which the noise is measured.
     """
-    found = tuple(sides)
-    costs = costs_of(found, pairs)
-    root, left_out = _tree([side.stacks for side in found])
-    functions = _functions([side.stacks for side in found])
-    nodes = list(_walk(root))
-    looked_at = len(nodes) + 2 * len(functions)
-    limit = noise.threshold(looked_at, costs.dispersion)
-    marks = dict(zip(map(id, nodes), costs.z([node.samples for node in nodes]), strict=True))
+    both = [side.stacks for side in sides]
+    costs = costs_of(sides, pairs)
+    root, left_out = _tree(both)
+    functions = _functions(both)
+    different = len(_different(root, functions))
+    limit = noise.threshold(different, costs.dispersion)
+    circular = list(pairs) in ([tuple(both)], [tuple(both[::-1])])
     return {
-        "title": title or " → ".join(plain(side.name) for side in found),
-        "sides": [plain(side.name) for side in found],
-        "unit": COST if all(side.cpu_ms for side in found) else SHARE,
-        "totals": list(costs.totals),
+        "title": _title(sides, level),
+        "sides": [plain(side.name) for side in sides],
+        "unit": COST if all(side.cpu_ms for side in sides) else SHARE,
+        "totals": _rounded(costs.totals),
         "samples": list(costs.samples),
-        "noise": noise_sentence(costs.whole, costs.dispersion, limit, looked_at),
-        "threshold": limit if costs.whole is not None else None,
-        "doubts": doubts(found, costs.whole, costs.dispersion),
+        "differs": costs.differ(),
+        "noise": noise_sentence(costs.whole, costs.dispersion, limit, different, circular=circular),
+        "threshold": None if costs.whole is None else _digits(limit),
+        "doubts": doubts(sides, costs.whole, costs.dispersion),
         "left_out": left_out,
-        "waiting": [side.stacks.waiting for side in found],
-        "tree": _described(root, costs, marks, limit),
+        "waiting": [side.waiting for side in both],
+        "tree": _described(root, costs, _marks(root, costs), limit),
         "functions": _table(functions, costs, limit),
     }
 
 
+def looked_at(sides: Sequence[Stacks]) -> set[tuple[int, ...]]:
+    """
+    Samples of each side of all frames and functions that are drawn or listed.
+
+    Frames with the same samples are one comparison, as those of a stem that all stacks have.
+    """
+    root, _ = _tree(sides)
+    return _different(root, _functions(sides))
+
+
+def _title(sides: Sequence[Profile], level: str) -> str:
+    names = " → ".join(plain(side.name) for side in sides)
+    return f"{names} {levels_phrase([level])}" if level else names
+
+
 def _tree(sides: Sequence[Stacks]) -> tuple[Node, int]:
-    """All stacks as one tree, and how many of its frames were too rare to keep."""
-    root = Node(ROOT, [0] * len(sides), [0] * len(sides))
-    for i, side in enumerate(sides):
-        for stack, count in side.counts.items():
-            node = root
-            node.samples[i] += count
-            for frame in stack:
-                if frame not in node.children:
-                    node.children[frame] = Node(frame, [0] * len(sides), [0] * len(sides))
-                node = node.children[frame]
-                node.samples[i] += count
-            node.own[i] += count
-    # The walk goes down a frame after it was yielded, so it meets only what is kept.
-    return root, sum(_pruned(node, root.samples) for node in _walk(root))
+    """
+    All stacks as one tree, and how many of its frames are too rare to be in it.
+
+    From the stem outwards, so that nothing is made of what is left out; what such a frame calls is
+    left out with it, and not counted.
+    """
+    samples = [side.samples for side in sides]
+    every = [(stack, i, n) for i, side in enumerate(sides) for stack, n in side.counts.items()]
+    root, left_out = Node(ROOT, samples, [0] * len(sides)), 0
+    growing = [(root, every, 0)]
+    while growing:
+        node, through, depth = growing.pop()
+        for frame, called in _called(node, through, depth).items():
+            child = Node(frame, _sums(called, len(sides)), [0] * len(sides))
+            if _kept(child.samples, samples):
+                node.children.append(child)
+                growing.append((child, called, depth + 1))
+            else:
+                left_out += 1
+    return root, left_out
 
 
-def _pruned(node: Node, totals: Sequence[int]) -> int:
-    """Forget the children that are too rare; how many frames went with them."""
-    rare = [child for child in node.children.values() if not _kept(child.samples, totals)]
-    for child in rare:
-        del node.children[child.frame]
-    return sum(1 for child in rare for _ in _walk(child))
+def _called(node: Node, through: Sequence[Sample], depth: int) -> dict[Frame, list[Sample]]:
+    """The stacks that go on from a node, by the next frame; those that end there are its own."""
+    found: dict[Frame, list[Sample]] = {}
+    for sample in through:
+        stack, side, count = sample
+        if depth == len(stack):
+            node.own[side] += count
+        else:
+            found.setdefault(stack[depth], []).append(sample)
+    return found
+
+
+def _sums(called: Sequence[Sample], sides: int) -> list[int]:
+    found = [0] * sides
+    for _, side, count in called:
+        found[side] += count
+    return found
 
 
 def _kept(samples: Sequence[int], totals: Sequence[int]) -> bool:
@@ -116,19 +146,30 @@ def _walk(root: Node) -> Iterator[Node]:
     while waiting:
         node = waiting.pop()
         yield node
-        waiting += node.children.values()
+        waiting += node.children
+
+
+def _different(root: Node, functions: Mapping[Frame, Counts]) -> set[tuple[int, ...]]:
+    found = {tuple(node.samples) for node in _walk(root)}
+    return found | {tuple(counts) for both in functions.values() for counts in both}
+
+
+def _marks(root: Node, costs: Costs) -> dict[int, float | None]:
+    """The z of each node."""
+    nodes = list(_walk(root))
+    return dict(zip(map(id, nodes), costs.z([node.samples for node in nodes]), strict=True))
 
 
 def _described(
-    node: Node, costs: Costs, marks: dict[int, float | None], limit: float
+    node: Node, costs: Costs, marks: Mapping[int, float | None], limit: float
 ) -> dict[str, Any]:
-    children = sorted(node.children.values(), key=lambda child: child.frame)
+    children = sorted(node.children, key=lambda child: child.frame)
     return {
         "name": node.frame.name,
         "file": node.frame.file,
-        "cost": costs.cost(node.samples),
-        "self": costs.cost(node.own),
-        "share": costs.share(node.samples),
+        "cost": _rounded(costs.cost(node.samples)),
+        "self": _rounded(costs.cost(node.own)),
+        "share": _rounded(costs.share(node.samples)),
         **_change(node.samples, marks[id(node)], limit),
         "children": [_described(child, costs, marks, limit) for child in children],
     }
@@ -136,23 +177,26 @@ def _described(
 
 def _change(samples: Sequence[int], z: float | None, limit: float) -> dict[str, Any]:
     state = "new" if not samples[0] else "gone" if not samples[-1] else "both"
-    return {"z": z, "changed": z is not None and abs(z) > limit, "state": state}
+    return {"z": None if z is None else _digits(z), "changed": _beyond(z, limit), "state": state}
 
 
-def _functions(sides: Sequence[Stacks]) -> dict[Frame, tuple[list[int], list[int]]]:
+def _beyond(z: float | None, limit: float) -> bool:
+    return z is not None and abs(z) > limit
+
+
+def _functions(sides: Sequence[Stacks]) -> dict[Frame, Counts]:
     """Samples of each function, wherever it is called from: on the stack, and running."""
     total, own = [side.functions for side in sides], [side.leaves for side in sides]
     wholes = [side.samples for side in sides]
-    every = {
-        frame: ([found[frame] for found in total], [found[frame] for found in own])
-        for frame in dict.fromkeys(frame for found in total for frame in found)
+    every = dict.fromkeys(frame for found in total for frame in found)
+    return {
+        frame: (samples, [found[frame] for found in own])
+        for frame in every
+        if _kept(samples := [found[frame] for found in total], wholes)
     }
-    return {frame: found for frame, found in every.items() if _kept(found[0], wholes)}
 
 
-def _table(
-    functions: dict[Frame, tuple[list[int], list[int]]], costs: Costs, limit: float
-) -> list[dict[str, Any]]:
+def _table(functions: Mapping[Frame, Counts], costs: Costs, limit: float) -> list[dict[str, Any]]:
     """By what they themselves cost more or less; of one profile, by what they cost."""
     zs = costs.z([total for total, _ in functions.values()])
     own_zs = costs.z([own for _, own in functions.values()])
@@ -160,12 +204,12 @@ def _table(
         {
             "name": frame.name,
             "file": frame.file,
-            "cost": costs.cost(total),
-            "self": costs.cost(own),
-            "share": costs.share(total),
+            "cost": _rounded(costs.cost(total)),
+            "self": _rounded(costs.cost(own)),
+            "share": _rounded(costs.share(total)),
             **_change(total, z, limit),
-            "self_z": own_z,
-            "self_changed": own_z is not None and abs(own_z) > limit,
+            "self_z": None if own_z is None else _digits(own_z),
+            "self_changed": _beyond(own_z, limit),
         }
         for (frame, (total, own)), z, own_z in zip(functions.items(), zs, own_zs, strict=True)
     ]
@@ -174,3 +218,12 @@ def _table(
 
 def _net(costs: Sequence[float]) -> float:
     return costs[-1] - costs[0] if len(costs) > 1 else costs[0]
+
+
+def _rounded(values: Iterable[float]) -> list[float]:
+    return [_digits(value) for value in values]
+
+
+def _digits(value: float) -> float:
+    """Six of them: a page is half as large, and nobody sees more."""
+    return float(f"{value:.6g}")

@@ -7,27 +7,34 @@ profiles of two copies of one service, the second on the blocks. A frame has cha
 difference is beyond what both give for the most extreme of all frames that are looked at.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import inf, sqrt
 from statistics import fmean
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 # scipy.special, because scipy.stats alone takes a second to import.
-from scipy.special import ndtri, stdtrit
+from scipy.special import chdtri, ndtr, ndtri
 
 from analysis.compare import CONFIDENCE, t_quantile
 from analysis.flame.stacks import Stacks
+from analysis.flame.stage_frames import stage_of
 
 Floats = NDArray[np.float64]
+Piece = TypeVar("Piece")
 
-# Where neither a pair of copies nor blocks were measured: the least that is assumed. Pairs of the
-# records here scatter 1 to 6 times; one repeat's CPU time a request by 1 to 5 %.
+# Where neither a pair of copies nor blocks were measured: the least that is assumed. Pairs here had
+# 1 to 3 on a quiet machine, 12 and more on a busy one; CPU time a request varied by 1 to 5 %.
 ASSUMED_DISPERSION = 4.0
 ASSUMED_SCALE = 0.05
 SMALLEST_PIECE = 10  # samples of both profiles; rarer functions are one piece together
+QUANTILES, HALVINGS = 1000, 40  # of a threshold: to more digits than anybody reads
+LARGE = 0.01  # of all samples: a function of which the scatter is measured apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +66,58 @@ def dispersion(pairs: Iterable[tuple[Stacks, Stacks]]) -> Dispersion:
     """
     From profiles of copies of one service: Pearson's chi-square over its degrees of freedom.
 
-    The pieces are the functions that run, of which each sample has one, so they are disjoint
-    (McCullagh and Nelder, Generalized Linear Models, 2nd ed. 1989, section 4.5).
+    Pieces are disjoint (McCullagh and Nelder, Generalized Linear Models, 2nd ed. 1989, section
+    4.5). What comes in long bursts scatters more, and so does what many functions share; so it is
+    measured on the functions that run, on the larger of them and on stages, and the most is taken.
     """
-    chi_square, df = 0.0, 0
-    for a, b in pairs:
-        counts = _pieces(a, b)
-        if counts.shape[1] < 2:
-            continue
-        n_a, n_b = counts.sum(axis=1)
-        pooled = counts.sum(axis=0) / (n_a + n_b)
-        distance = counts[0] / n_a - counts[1] / n_b
-        chi_square += float(np.sum(distance**2 / pooled)) / (1 / n_a + 1 / n_b)
-        df += counts.shape[1] - 1
-    return Dispersion(max(1.0, chi_square / df), df) if df else Dispersion()
+    every = list(pairs)
+    found = [_of_pieces([pieces(a, b) for a, b in every]) for pieces in (_running, _large, _stages)]
+    measured = [each for each in found if each.measured]
+    return max(measured, key=lambda each: each.phi, default=Dispersion())
 
 
 def assumed(samples_a_request: float | None) -> Dispersion:
     """
-    Without copies: as if all samples of a request were of one function, which is the worst.
+    Without copies: as if all samples of a request were of one function, and requests alike.
 
     Clusters of m that are all alike scatter m times as much (Kish, Survey Sampling, 1965, 5.4).
     """
     return Dispersion(max(ASSUMED_DISPERSION, samples_a_request or 0.0))
 
 
-def _pieces(a: Stacks, b: Stacks) -> Floats:
-    """Samples [2, pieces] of the functions that run."""
-    leaves_a, leaves_b = a.leaves, b.leaves
-    rows = np.array(
-        [(leaves_a[frame], leaves_b[frame]) for frame in leaves_a | leaves_b], dtype=float
-    )
-    rare = rows.sum(axis=1) < SMALLEST_PIECE
+def _of_pieces(pairs: Sequence[Floats]) -> Dispersion:
+    chi_square, df = 0.0, 0
+    for counts in pairs:
+        if counts.shape[1] < 2:
+            continue
+        n_a, n_b = counts.sum(axis=1)
+        pooled = counts.sum(axis=0) / (n_a + n_b)
+        distance = counts[0] / n_a - counts[1] / n_b
+        chi_square += float(np.sum(distance**2 / pooled) / (1 / n_a + 1 / n_b))
+        df += counts.shape[1] - 1
+    return Dispersion(max(1.0, chi_square / df), df) if df else Dispersion()
+
+
+def _running(a: Stacks, b: Stacks) -> Floats:
+    return _counts(a.leaves, b.leaves, SMALLEST_PIECE)
+
+
+def _large(a: Stacks, b: Stacks) -> Floats:
+    return _counts(a.leaves, b.leaves, LARGE * (a.samples + b.samples))
+
+
+def _stages(a: Stacks, b: Stacks) -> Floats:
+    found: tuple[Counter[str], Counter[str]] = Counter(), Counter()
+    for side, counted in zip((a, b), found, strict=True):
+        for stack, samples in side.counts.items():
+            counted[stage_of(stack)] += samples
+    return _counts(*found, SMALLEST_PIECE)
+
+
+def _counts(a: Counter[Piece], b: Counter[Piece], smallest: float) -> Floats:
+    """Samples [2, pieces]; those that have fewer are one piece together."""
+    rows = np.array([(a[piece], b[piece]) for piece in a | b], dtype=float)
+    rare = rows.sum(axis=1) < smallest
     rest = rows[rare].sum(axis=0, keepdims=True)
     return np.vstack([rows[~rare], rest[rest.sum(axis=1) >= SMALLEST_PIECE]]).T
 
@@ -141,14 +168,25 @@ def _scale_variance(shares: Floats, whole: Scale) -> Floats:
     return error**2
 
 
+@cache
 def threshold(looked_at: int, found: Dispersion) -> float:
     """
     The |z| that the largest of so many frames passes by chance in 5 % of comparisons.
 
-    Sidak's adjustment (J. Am. Stat. Assoc. 62, 1967); of Student's t where the dispersion was
-    estimated, because an estimate of a variance is uncertain too.
+    Sidak's adjustment (J. Am. Stat. Assoc. 62, 1967). Where the dispersion was estimated all z
+    have its error in common: the studentized maximum modulus (Stoline and Ury, Technometrics 21,
+    1979), whose probability is averaged over the quantiles of the estimate.
     """
     if looked_at < 1:
         return inf
-    tail = (1 - CONFIDENCE ** (1 / looked_at)) / 2
-    return float(-stdtrit(found.df, tail) if found.measured else -ndtri(tail))
+    normal = float(-ndtri((1 - CONFIDENCE ** (1 / looked_at)) / 2))
+    if not found.measured:
+        return normal
+    middles = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    estimates = np.sqrt(chdtri(found.df, middles) / found.df)
+    low, high = normal, normal / float(estimates.min())
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        inside = float(np.mean((2 * ndtr(middle * estimates) - 1) ** looked_at))
+        low, high = (middle, high) if inside < CONFIDENCE else (low, middle)
+    return high

@@ -10,27 +10,34 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from analysis.latency import AnalysisError
 from analysis.words import plain
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 256 * 2**20
+MAX_LINE = 4 * 2**20  # characters
 MAX_DEPTH = 300  # frames; deeper ones count for the last that is kept
+MAX_FRAMES = 5_000_000  # of all different stacks together
+MAX_DIFFERENT = 500_000  # stacks, and frames
 MAX_SAMPLES = 10**12
+KEPT = 16  # profiles that were read and are not read again
 AGAIN = "take it with `windtunnel profile --format collapsed`"
 
 LINE = re.compile(r":\d+$")
 OWNER = re.compile(r'process \d+(:".*)?|thread \(?(0x|\d).*', re.DOTALL)
 # Where a thread waits, or has just been woken and has no CPU yet: asyncio's loop for its sockets,
 # a loop in C (uvloop) behind the frame that called it, a pool's thread for work, any for another.
+LOOP_IN_C = ("Runner.run", "asyncio/runners.py")
 WAITING = {
     ("select", "selectors.py"),
     ("EpollSelector.select", "selectors.py"),
     ("PollSelector.select", "selectors.py"),
     ("SelectSelector.select", "selectors.py"),
-    ("Runner.run", "asyncio/runners.py"),
+    LOOP_IN_C,
     ("_worker", "concurrent/futures/thread.py"),
     ("wait", "threading.py"),
     ("Condition.wait", "threading.py"),
@@ -62,6 +69,7 @@ class Stacks:
     counts: dict[Stack, int]
     samples: int  # their sum
     waiting: int = 0  # samples of threads that waited, which are not in the counts
+    in_loop: int = 0  # of these, in an event loop in C, where work looks the same as waiting
     cut: int = 0  # samples whose stacks were deeper than MAX_DEPTH
 
     @property
@@ -85,49 +93,88 @@ class Stacks:
 def read(path: Path) -> Stacks:
     """The stacks of a file; AnalysisError if it cannot be read or is no such profile."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        found = path.stat()
+        if found.st_size > MAX_BYTES:
             raise AnalysisError(
                 f"{plain(path)}: larger than {MAX_BYTES >> 20} MB; expected collapsed stacks of"
                 " one profile; profile for a shorter time"
             )
-        text = path.read_text(encoding="utf-8", errors="replace")
+        return _read(path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
     except OSError as error:
         raise AnalysisError(f"{plain(path)}: cannot be read ({error.strerror}); {AGAIN}") from error
-    return parse(text, plain(path))
+
+
+@lru_cache(maxsize=KEPT)
+def _read(path: Path, _state: tuple[int, ...]) -> Stacks:
+    """Once for each state of the file: every part of an answer asks for the same profiles."""
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        return _counted(file, plain(path))
 
 
 def parse(text: str, where: str = "profile") -> Stacks:
     """
     The stacks of lines `frame;frame;frame count`.
 
-    AnalysisError, naming *where* and the line: one that is no such line, or no sample at all.
+    AnalysisError, naming *where* and the line: one that is no such line, no sample at all, or more
+    stacks than one profile has.
     """
+    return _counted(StringIO(text, newline="\n"), where)
+
+
+def _counted(file: TextIO, where: str) -> Stacks:
     counts: Counter[Stack] = Counter()
-    known: dict[str, Frame | None] = {}
-    waiting = cut = 0
-    for number, line in enumerate(_lines(text), 1):
-        if not line.strip():
-            continue
-        frames, samples = _split(line, f"{where}, line {number}")
-        stack = tuple(f for f in (_known(frame, known) for frame in frames) if f is not None)
+    waiting = in_loop = cut = frames = 0
+    for stack, samples in _samples(file, where):
         if not stack or _waits(stack):
             waiting += samples
+            in_loop += samples if stack[-1:] == (LOOP_IN_C,) else 0
             continue
         cut += samples if len(stack) > MAX_DEPTH else 0
-        counts[stack[:MAX_DEPTH]] += samples
+        kept = stack[:MAX_DEPTH]
+        frames += 0 if kept in counts else len(kept)
+        counts[kept] += samples
+        if frames > MAX_FRAMES or len(counts) > MAX_DIFFERENT:
+            raise AnalysisError(_too_many(where, "stacks"))
     total = counts.total()
     if not total:
         raise AnalysisError(
             f"{where}: no sample of a thread that works; expected collapsed stacks of a service"
             f" under load; {AGAIN}"
         )
-    return Stacks(dict(counts), total, waiting, cut)
+    return Stacks(dict(counts), total, waiting, in_loop, cut)
 
 
-def _lines(text: str) -> Iterator[str]:
+def _samples(file: TextIO, where: str) -> Iterator[tuple[Stack, int]]:
+    """Each line's frames, without those that name a process or a thread, and its count."""
+    known: dict[str, Frame | None] = {}
+    for number, line in enumerate(_lines(file, where), 1):
+        if not line.strip():
+            continue
+        frames, samples = _split(line, f"{where}, line {number}")
+        found = (_known(frame, known) for frame in frames)
+        yield tuple(frame for frame in found if frame is not None), samples
+        if len(known) > MAX_DIFFERENT:
+            raise AnalysisError(_too_many(where, "frames"))
+
+
+def _too_many(where: str, what: str) -> str:
+    return (
+        f"{where}: more different {what} than a profile of one service has; expected up to"
+        f" {MAX_DIFFERENT:,}, of {MAX_FRAMES:,} frames in all; profile for a shorter time"
+    )
+
+
+def _lines(file: TextIO, where: str) -> Iterator[str]:
     """By line feeds alone: str.splitlines knows others, which a name may contain."""
-    for line in text.split("\n"):
-        yield line.removesuffix("\r")
+    number = 0
+    while line := file.readline(MAX_LINE):
+        number += 1
+        if len(line) == MAX_LINE and not line.endswith("\n"):
+            raise AnalysisError(
+                f"{where}, line {number}: longer than {MAX_LINE:,} characters; expected"
+                f" `frame;frame count`; {AGAIN}"
+            )
+        yield line.removesuffix("\n").removesuffix("\r")
 
 
 def _split(line: str, where: str) -> tuple[list[str], int]:
