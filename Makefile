@@ -64,6 +64,7 @@ bench: system setup build setup-simd setup-triton ## the instrument's accuracy, 
 	$(BIN)/python -m benchmarks.components.upload
 	$(BIN)/python -m benchmarks.components.clients
 	$(BIN)/python -m benchmarks.components.limits
+	$(BIN)/python -m benchmarks.components.behaviour
 	$(BIN)/python -m benchmarks.components.triton
 	$(BIN)/python -m benchmarks.components.telemetry
 	$(BIN)/python -m benchmarks.components.analysis

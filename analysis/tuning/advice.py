@@ -1,8 +1,9 @@
 """
 A sweep's comparison turned into advice: the value of a knob to serve with.
 
-Nothing is estimated here that the comparison does not have. A value is better by a verdict, or by
-an objective that it surely keeps where the present value surely does not; else the present stays.
+Nothing is estimated here that the comparison does not have. A value is better by a verdict, by an
+objective that it surely keeps where the present value surely does not, or by answering where
+that one refuses; else the present stays.
 """
 
 from collections.abc import Sequence
@@ -11,14 +12,14 @@ from enum import StrEnum
 from math import inf, log
 
 from analysis.capacity import capacity
-from analysis.cells import THROUGHPUT, Cell, percentile_key
+from analysis.cells import THROUGHPUT, percentile_key
 from analysis.compare import Verdict
 from analysis.comparison import Comparison
-from analysis.costs import failed_share
 from analysis.differences import Difference, differences
 from analysis.kept import Kept
 from analysis.objective import DEFAULT, Objective
 from analysis.tuning import knobs
+from analysis.tuning.failures import Failures
 from analysis.tuning.knobs import Knob
 from analysis.tuning.moved import Moved, moved
 from analysis.tuning.sweep import Q
@@ -52,7 +53,7 @@ class Candidate:
     outcome: Outcome
     reason: str
     carries: str | None  # the highest level within the objective; None: none, or no objective
-    unseen: float = inf  # ALIKE: a difference of this share would have been seen
+    unseen: float = inf  # ALIKE: this share would have been seen by such a comparison alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ class Judge:
         )
         most = max(self.rank(name) for name in (plan.reference, *variants))
         self.levels = tuple(n for n in plan.levels if load_of(n)[1] <= (most or inf))
+        allowed = (self._slo or DEFAULT).max_error_share
+        self.failures = Failures(comparison, self.levels, allowed)
         # Of those that carry this most, the best is the one that does it with most to spare.
         self._last = tuple(n for n in self.levels if not most or load_of(n)[1] == most)
 
@@ -125,28 +128,18 @@ class Judge:
         return load_of(holds)[1] if holds else 0.0
 
     def candidate(self, variant: str, value: str) -> Candidate:
-        outcome, reason = self._failing(variant) or self._by_load(variant) or self._by_time(variant)
+        outcome, reason = self._told(variant) or self._by_time(variant)
         unseen = max((d.ratio.detectable for d in self._found(variant) if d.ratio), default=inf)
         return Candidate(variant, value, outcome, reason, self.carries(variant), unseen)
 
-    def _failing(self, variant: str) -> tuple[Outcome, str] | None:
-        """A value that refuses work looks fast: its answers are those that were not refused."""
-        allowed = (self._slo or DEFAULT).max_error_share
-        cells, reference = self._comparison.matrix.cells, self._comparison.plan.reference
-
-        def share(name: str, level: str) -> float:
-            return failed_share(cells.get((name, level), Cell(name, level, ())))
-
-        failing = {
-            level: share(variant, level)
-            for level in self.levels
-            if share(reference, level) <= allowed < share(variant, level)
-        }
-        if not failing:
-            return None
-        worst = max(failing, key=failing.__getitem__)
-        told = f"{percent(failing[worst])} of its requests fail {levels_phrase([worst])}"
-        return Outcome.FAILS, told
+    def _told(self, variant: str) -> tuple[Outcome, str] | None:
+        """Without times, if failures or the objective tell enough."""
+        if more := self.failures.more(variant):
+            return Outcome.FAILS, more
+        if found := self._by_load(variant):
+            return found
+        fewer = self.failures.fewer(variant)
+        return (Outcome.BETTER, fewer) if fewer else None
 
     def _by_load(self, variant: str) -> tuple[Outcome, str] | None:
         """By the objective alone, if one of the two keeps it where the other surely does not."""
@@ -223,6 +216,7 @@ def _chosen(
 ) -> tuple[Candidate, tuple[Candidate, ...]]:
     """The best; of those that are as good, the one that is the smallest change."""
     better = [each for each in others if each.outcome is Outcome.BETTER]
+    better = [each for each in better if not judge.failures.too_many(each.variant)] or better
     most = max((judge.rank(each.variant) for each in better), default=0.0)
     better = [each for each in better if judge.rank(each.variant) == most]
     if not better:

@@ -2,6 +2,7 @@
 `windtunnel tune`: moves a setting, measures every value, and says which one to serve with.
 """
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -52,6 +53,7 @@ windtunnel tune --record benchmarks/results/tune_workers     (what a finished sw
 """
 CLIENTS = "1,8,32"
 CLIENTS_ALONE = "1,2,4,8,16,32"
+_COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
 
 app = typer.Typer()
 
@@ -169,7 +171,7 @@ def tune_command(
 def _clients(text: str) -> tuple[int, ...]:
     """`1,8,32`, each once; AnalysisError if there is something else in it."""
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) for part in parts):
+    if not all(_COUNT.fullmatch(part) for part in parts):
         raise AnalysisError(
             f"--clients: found {plain(text)!r}; expected whole numbers from 1 on, with commas"
             f" between them, as in {CLIENTS}"

@@ -38,8 +38,10 @@ class Knob:
         if self.factor == 1:
             return value
         found = number(value)
-        if found is None:
-            raise AnalysisError(f"{self.name}: found {value!r}; expected a number; write one")
+        if found is None or not isfinite(found * self.factor):
+            raise AnalysisError(
+                f"{self.name}: found {plain(value)!r}; expected a number; write one, as in 50"
+            )
         return f"{round(found * self.factor)}"
 
     def from_setting(self, setting: str) -> str:
@@ -100,8 +102,8 @@ KNOBS = (
     Knob(
         "max-mb",
         "SERVICE_MAX_BYTES",
-        "Admission x max-mb is the memory that bodies may take in a worker; a limit above the"
-        " largest picture sent costs no time",
+        "Admission x max-mb (of 2^20 bytes) is the memory that bodies may take in a worker; a limit"
+        " above the largest picture sent costs no time",
         "the largest picture that your users send, which no load test knows; a refusal counts as"
         " failed",
         factor=MEGABYTE,

@@ -49,11 +49,11 @@ def _values(found: Sequence[Candidate]) -> str:
 
 
 def _seen(others: Sequence[Candidate]) -> str:
-    """The difference that each comparison without one would have shown."""
+    """The difference that one comparison would have shown if it were the only one."""
     alike = [each.unseen for each in others if each.outcome is Outcome.ALIKE]
     if not alike or max(alike) == inf:
         return ""
-    return f"; a difference of {percent(max(alike))} would show in 8 of 10 such sweeps"
+    return f"; one such comparison by itself would show {percent(max(alike))} in 8 of 10 sweeps"
 
 
 def _as_good(advice: Advice) -> Iterator[str]:
@@ -116,10 +116,11 @@ def _beyond(advice: Advice) -> Iterator[str]:
     if not advice.changes or chosen is None or len(known) < len(values):
         return
     if chosen in (max(known), min(known)) and chosen > 1:
-        further, edge = (
-            (2 * chosen, "largest") if chosen == max(known) else (chosen / 2, "smallest")
-        )
-        again = f"--knob {advice.knob.name}={advice.chosen.value},{further:g}"
+        whole = all(value.is_integer() for value in known)
+        half = chosen // 2 if whole else chosen / 2
+        further, edge = (2 * chosen, "largest") if chosen == max(known) else (half, "smallest")
+        shown = f"{further:.0f}" if whole else f"{further:g}"
+        again = f"--knob {advice.knob.name}={advice.chosen.value},{shown}"
         yield f"{advice.chosen.value} is the {edge} value that was tried: go on with {again}."
 
 

@@ -25,6 +25,7 @@ Q = 95.0  # the percentile that decides where no objective names one
 LIMITS = ("admission", "backlog")  # knobs that show only when more ask than they let in
 # So many processes may wait idle beside the one that is measured; more are started one by one.
 PROCESSES_AT_ONCE = 16
+WARMUP_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def _common(load: Load, slo: Objective | None) -> dict[str, Any]:
         "repeats": load.repeats,
         "duration_s": load.duration_s,
         "min_requests": min_count(slo.q if slo else Q),
-        "warmup_s": 1.0,
+        "warmup_s": WARMUP_S,
         "model": load.model,
         "track": load.track,
         "body": load.body,
@@ -194,4 +195,4 @@ def _processes(sweep: Sweep, load: Load) -> int:
     workers = [now, now, *(v if k.name == "workers" else now for k, v in sweep.steps())]
     # A Triton has a process of its own for each instance of a model, of which there are two.
     triton = 0 if load.track in LOCAL_TRACKS else 3
-    return sum((int(n) if n.isdigit() else 1) + triton for n in workers)
+    return sum(int(number(n) or 1) + triton for n in workers)

@@ -6,8 +6,9 @@ What a new Triton client costs a request, and what keeping one saves: against a 
 `call` and `infer` use the service's own classes: a client, and with it a connection, for each
 request (SERVICE_CLIENTS=per_request), or one that stays (pooled); `call` is the smallest question
 that Triton answers, `infer` an inference of nano. `init` is what the optimization guide's clients
-do when they are made: they ask for the model's configuration. CPU is that of the asking process,
-wall has Triton's part in it as well. `memory` is the peak of a process that does nothing but call.
+do when they are made: they connect, and ask for the model's configuration. CPU is that of the
+process that asks, wall has Triton's part in it as well. `memory` is the peak of
+one that only calls.
 """
 
 import sys
@@ -36,7 +37,7 @@ SETUP = """
 import numpy as np
 import uvloop
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
-from service.triton import Anew, Pool
+from service.triton import ALONE, CHANNEL, Anew, Pool
 loop = uvloop.new_event_loop()
 """
 ASKING = """
@@ -56,13 +57,16 @@ async def create():
     async with clients.client(model):
         pass
 """
+# Without ALONE gRPC would hand the connection of any other such client to a new one.
 INIT = """
-def init():
-    with InferenceServerClient(address) as client:
-        client.get_model_config(model, as_json=True)
+def connected():
+    return InferenceServerClient(address, channel_args=[*CHANNEL, ALONE])
 
-kept = InferenceServerClient(address)
+def init():
+    with connected() as client:
+        client.get_model_config(model, as_json=True)
 """
+KEPT = "\nkept = connected()\n"
 
 
 def cases(address: str) -> Iterator[Timed]:
@@ -71,8 +75,9 @@ def cases(address: str) -> Iterator[Timed]:
     asking = {way: f"{setup}clients = {made}\n{ASKING}" for way, made in WAYS.items()}
     said = {"new": "a client for each", "pooled": "a client that stays"}
     yield Timed("init.new", "configuration asked by a new client", "init()", setup + INIT)
-    kept = "kept.get_model_config(model, as_json=True)"
-    yield Timed("init.pooled", "configuration asked by one that stays", kept, setup + INIT)
+    asked = "kept.get_model_config(model, as_json=True)"
+    said_kept = "configuration asked by one that stays"
+    yield Timed("init.pooled", said_kept, asked, setup + INIT + KEPT)
     for what, says in (("call", "the smallest question"), ("infer", f"an inference of {MODEL}")):
         for way in WAYS:
             asked = f"loop.run_until_complete({what}())"
@@ -128,7 +133,7 @@ def measured(options: tables.Options) -> Path:
         for of in ("", WALL)
     ]
     print(tables.table(found, [*groups, ["create"], ["create.wall"], list(memory[0])]))
-    return result.write(options.results, NAME, QUESTION, begun, found)
+    return result.write(options.results, NAME, QUESTION, begun, found, quick=options.quick)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,9 @@ def groups(names: list[str]) -> list[list[str]]:
 
 
 def avx2() -> Iterator[Check]:
-    """Whether pillow-simd's library has AVX2 code, where the build's own tools can tell."""
+    """Whether pillow-simd's library has AVX2 code, if the CPU does and the build's tools tell."""
+    if not machine.has_avx2():
+        return
     library = next((ROOT / ".venv-simd").glob("lib/python*/site-packages/PIL/_imaging.*.so"), None)
     if library is None:
         return
@@ -93,14 +95,9 @@ def avx2() -> Iterator[Check]:
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return
-    uses, wanted = code.count("%ymm"), machine.has_avx2()
-    expected = "some: it was built with -mavx2" if wanted else "none: this CPU has no AVX2"
-    yield Check(
-        "pillow-simd uses AVX2",
-        expected,
-        f"{uses} instructions with its registers",
-        (uses > 0) == wanted,
-    )
+    uses, name = code.count("%ymm"), "pillow-simd uses AVX2"
+    expected = "some: this project built it with -mavx2"
+    yield Check(name, expected, f"{uses} instructions with its registers", uses > 0)
 
 
 def measured(options: tables.Options) -> Path:
@@ -113,7 +110,7 @@ def measured(options: tables.Options) -> Path:
     checks = list(avx2()) if simd else []
     print(tables.table(found, groups([case.name for case in wanted])))
     print(f"\n{tables.checks(checks)}" if checks else "")
-    return result.write(options.results, NAME, QUESTION, begun, found, checks)
+    return result.write(options.results, NAME, QUESTION, begun, found, checks, quick=options.quick)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def measured(options: tables.Options) -> Path:
     effort = interleaved.QUICK if options.quick else interleaved.FULL
     found = interleaved.measure(list(cases()), effort, tables.shower(NAME))
     print(tables.table(found, groups()))
-    return result.write(options.results, NAME, QUESTION, begun, found)
+    return result.write(options.results, NAME, QUESTION, begun, found, quick=options.quick)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ QUESTION = "What does the service cost beyond its stages, by preset?"
 BLOCK_PICTURES = 4
 # Requests without stages are so quick that one pass of them would be mostly noise.
 NULL_PASSES = 5
+ROUNDS = 20
 
 HOW_TO_READ = """
 Milliseconds of CPU per request, median over {blocks} blocks (95 % interval). Overhead: CPU of the
@@ -166,13 +167,13 @@ def measured(model: str, rounds: int, results: Path) -> Path:
     begun = result.beginning(tuple(ENVIRONMENTS.values()))
     found = measure(model, rounds)
     print(table(found))
-    return result.write(results, NAME, QUESTION, begun, cases(found))
+    return result.write(results, NAME, QUESTION, begun, cases(found), quick=rounds < ROUNDS)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--model", default="nano", help="nano, small or medium (default: nano)")
-    parser.add_argument("--rounds", type=int, default=20, help="at least 6 (default: 20)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="at least 6 (default: 20)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="results folder")
     asked = parser.parse_args()
     if asked.rounds < 6:

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 
 import psutil
 
+from benchmarks.components.one_worker import MULTIPART, multipart
 from benchmarks.processes import RunError
 
 PIECE = bytes(1 << 16)
+# What a form has before and after a file.
+FORM = tuple(multipart("zeros.jpg", b"\0").split(b"\0"))
 PATIENCE_S = 60.0
 GLANCE_S = 0.001
 
@@ -29,6 +32,7 @@ class Body:
     chunked: bool = False  # no Content-Length
     expect: bool = False  # asks first: Expect: 100-continue
     pushing: bool = False  # goes on after the answer
+    form: bool = False  # the zeros are the file of a form
 
 
 @dataclass(slots=True)
@@ -44,17 +48,20 @@ class Seen:
 
 def head(path: str, body: Body) -> bytes:
     """The request's head."""
-    length = "Transfer-Encoding: chunked" if body.chunked else f"Content-Length: {body.size}"
-    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: image/jpeg", length]
+    whole = body.size + (sum(map(len, FORM)) if body.form else 0)
+    length = "Transfer-Encoding: chunked" if body.chunked else f"Content-Length: {whole}"
+    kind = MULTIPART if body.form else "image/jpeg"
+    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Type: {kind}", length]
     lines += ["Expect: 100-continue"] if body.expect else []
     return "\r\n".join([*lines, "", ""]).encode()
 
 
 def pieces(body: Body) -> Iterator[tuple[bytes, int]]:
     """What goes over the wire, each with the bytes of the body that are in it."""
-    for _ in range(body.size // len(PIECE)):
-        framed = b"%x\r\n%b\r\n" % (len(PIECE), PIECE) if body.chunked else PIECE
-        yield framed, len(PIECE)
+    parts = [(PIECE, len(PIECE))] * (body.size // len(PIECE))
+    before, after = FORM
+    for part, inside in [(before, 0), *parts, (after, 0)] if body.form else parts:
+        yield b"%x\r\n%b\r\n" % (len(part), part) if body.chunked else part, inside
     if body.chunked:
         yield b"0\r\n\r\n", 0
 

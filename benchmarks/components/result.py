@@ -27,7 +27,7 @@ REMEDY = "measure the component again, or restore the file from a copy"
 @dataclass(frozen=True, slots=True)
 class Case:
     """
-    One thing that was measured: its value in each block, in *unit* (cpu_ms, ms, mb).
+    One thing that was measured: its value in each block, in *unit* (cpu_ms, ms, mb, requests).
 
     *handled_bytes* is what one of it goes through, where that makes sense.
     """
@@ -51,7 +51,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A component's file. *facts* are run, started, finished, machine, versions and commit."""
+    """A component's file. *facts* are its other keys: run, quick, machine, commit and so on."""
 
     component: str
     question: str
@@ -63,6 +63,11 @@ class Result:
     def run(self) -> str:
         """The name of its file."""
         return str(self.facts["run"])
+
+    @property
+    def quick(self) -> bool:
+        """Whether it was a look only: few, short blocks."""
+        return bool(self.facts["quick"])
 
     @property
     def blocks(self) -> int:
@@ -89,6 +94,8 @@ def write(
     begun: Mapping[str, Any],
     cases: Mapping[str, Case],
     checks: Sequence[Check] = (),
+    *,
+    quick: bool = False,
 ) -> Path:
     """Write the file below *results*; RunError when the disk does not take it."""
     folder = results / FOLDER / component
@@ -100,6 +107,7 @@ def write(
         "question": question,
         **begun,
         "finished": now(),
+        "quick": quick,
         "blocks": len(next(iter(cases.values())).values),
         "cases": {name: asdict(case) for name, case in cases.items()},
         "checks": [asdict(check) for check in checks],
@@ -136,6 +144,7 @@ _FACTS: dict[str, type] = {
     "run": str,
     "started": str,
     "finished": str,
+    "quick": bool,
     "machine": dict,
     "versions": dict,
     "commit": dict,

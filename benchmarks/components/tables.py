@@ -122,8 +122,14 @@ def amount(case: Case) -> str:
     """Three digits and the unit: `1.24 ms CPU`."""
     value = statistics.median(case.values)
     unit = {"cpu_ms": "ms CPU", "ms": "ms", "mb": "MB"}.get(case.unit, case.unit)
+    counted = case.unit == "requests"
+    return f"{value:g} {unit}" if counted else f"{digits(value)} {unit}"
+
+
+def digits(value: float) -> str:
+    """Three of them, never an exponent: 0.0123, 1.24, 1230."""
     decimals = 2 - math.floor(math.log10(value)) if value > 0 else 0
-    return f"{round(value, decimals):.{max(0, decimals)}f} {unit}"
+    return f"{round(value, decimals):.{max(0, decimals)}f}"
 
 
 def throughput(case: Case) -> str:
@@ -131,7 +137,7 @@ def throughput(case: Case) -> str:
     value = statistics.median(case.values)
     if case.handled_bytes is None or case.unit not in ("cpu_ms", "ms") or value <= 0:
         return ""
-    return f"{case.handled_bytes / 1e3 / value:.3g}"
+    return digits(case.handled_bytes / 1e3 / value)
 
 
 def checks(found: Sequence[Check]) -> str:

@@ -97,7 +97,7 @@ def measured(options: tables.Options) -> Path:
         for of, size in product(("", WALL), PICTURES)
     ]
     print(tables.table(found, pairs))
-    return result.write(options.results, NAME, QUESTION, begun, found)
+    return result.write(options.results, NAME, QUESTION, begun, found, quick=options.quick)
 
 
 if __name__ == "__main__":
