@@ -1,36 +1,39 @@
 """
-What the answers of a cell cost the service: CPU time of each, and memory; medians of repeats.
+What answers cost the service: CPU time of each, and memory; of one repeat, or a cell's medians.
 
-Both are of the service with all its workers and its Triton, as `cell.json` has them. A service that
-others run has none.
+Both are of the service with all its workers and its Triton, as `cell.json` has them, or with *own*
+of the service's processes alone. A service that others run has none.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from statistics import median
+from typing import Any
 
 from analysis.cells import Cell, Visited
 
-MEGABYTE = 2**20
+MB = 1e6
 
 
 def cpu_ms(cell: Cell) -> float | None:
     """CPU milliseconds of each good answer."""
-    return _median(
-        1000 * cpu_s / answers
-        for visit in cell.visits
-        if (cpu_s := _used(visit, "cpu_s"))
-        and (answers := visit.throughput_rps * visit.window_s) > 0
-    )
+    return _median(map(visit_cpu_ms, cell.visits))
 
 
 def memory_mb(cell: Cell) -> float | None:
-    """
-    The most resident memory in the measured window, in 2^20 bytes.
+    """The most resident memory in the measured window, in MB, as `visit_memory_mb`."""
+    return _median(map(visit_memory_mb, cell.visits))
 
-    Pages that workers share are counted once for each of them.
-    """
-    found = (_used(visit, "rss_max_bytes") for visit in cell.visits)
-    return _median(rss / MEGABYTE for rss in found if rss)
+
+def visit_cpu_ms(visit: Visited, *, own: bool = False) -> float | None:
+    """CPU milliseconds of each good answer in the measured window of a repeat."""
+    cpu_s, answers = used(visit.facts, "cpu_s", own=own), visit.throughput_rps * visit.window_s
+    return 1e3 * cpu_s / answers if cpu_s and answers > 0 else None
+
+
+def visit_memory_mb(visit: Visited, *, own: bool = False) -> float | None:
+    """The most resident memory, in 10^6 bytes; pages that workers share count for each of them."""
+    found = used(visit.facts, "rss_max_bytes", own=own)
+    return found / MB if found else None
 
 
 def failed_share(cell: Cell) -> float:
@@ -40,11 +43,15 @@ def failed_share(cell: Cell) -> float:
     return (issued - good) / issued if issued else 0.0
 
 
-def _used(visit: Visited, key: str) -> float | None:
-    found = (visit.facts.get("service") or {}).get(key)
-    return found if isinstance(found, int | float) else None
+def used(facts: Mapping[str, Any], key: str, *, own: bool) -> float | None:
+    """Of cell.json; records of before `by_process` had no Triton that was the service's."""
+    found = facts.get("service") or {}
+    if own:
+        found = (found.get("by_process") or {}).get("service") or found
+    value = found.get(key)
+    return value if isinstance(value, int | float) else None
 
 
-def _median(values: Iterable[float]) -> float | None:
-    known = list(values)
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
     return median(known) if known else None

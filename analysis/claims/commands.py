@@ -122,19 +122,25 @@ def _measured(
         found = measuring.measure(planned, asked, target, quick=quick, say=_say)
     except typer.Exit:
         again = "--quick --reuse" if quick else "--reuse"
-        print(f"interrupted; `windtunnel claims {again}` goes on", file=sys.stderr)
+        print(
+            f"interrupted; `windtunnel claims {again}` goes on, as long as no file is changed",
+            file=sys.stderr,
+        )
         raise
     comparisons = {
         name: compared
         for name, path in found.records.items()
         if (compared := _compared(path)) is not None
     }
-    sources = Sources(comparisons, {n: result.load(path) for n, path in found.results.items()})
+    results = {
+        name: known for name, path in found.results.items() if (known := _loaded(path)) is not None
+    }
+    sources = Sources(comparisons, results)
     outcome = outcomes.document(asked, sources, quick=quick)
     folder = target / "claims" / run_name()
     outcomes.write(folder / OUTCOME, outcome)
     write(folder / PAGE, pages.text(outcome))
-    _summarize(folder, comparisons, found.results)
+    _summarize(folder, comparisons, {name: found.results[name] for name in results})
     return folder, outcome
 
 
@@ -142,7 +148,16 @@ def _compared(path: Path) -> Comparison | None:
     """None, which is said, where nothing can be compared: its claims cannot be told."""
     try:
         return compare(load(shown(path)))
-    except AnalysisError as error:
+    except (AnalysisError, RecordError) as error:
+        _say(f"NOT MEASURED: {error}")
+        return None
+
+
+def _loaded(path: Path) -> Result | None:
+    """None, which is said, where it is damaged."""
+    try:
+        return result.load(path)
+    except RecordError as error:
         _say(f"NOT MEASURED: {error}")
         return None
 

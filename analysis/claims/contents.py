@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.claims.asked import ID, VERDICTS
+from analysis.claims.rules import FAILS, HOLDS, OPEN, SHOWN
 
 CLAIM_TEXTS = ("id", "title", "section", "quote", "verdict", "cannot", "because")
 ROW_TEXTS = (
     "says", "as", "case", "against", "level", "measure", "said", "outcome", "remark", "unit",
     "better",
 )  # fmt: skip
+OUTCOMES = (HOLDS, FAILS, OPEN, SHOWN)
+# Of a number that is one: JSON as Python reads it has NaN, Infinity, and integers of any length.
+LARGEST = 1e300
 
 
 def problem(found: Mapping[str, Any]) -> str:
@@ -48,21 +52,38 @@ def _is_source(source: Mapping[str, Any]) -> bool:
         _has(source, ("kind", "name", "question", "run"))
         and type(source.get("blocks")) is int
         and all(fact is None or isinstance(fact, dict) for fact in facts)
+        and _is_number((facts[0] or {}).get("memory_bytes", 0), none=True)
         and isinstance(doubts, list)
         and all(isinstance(doubt, str) for doubt in doubts)
     )
 
 
 def _is_row(row: Any) -> bool:
-    if not isinstance(row, dict) or not _has(row, ROW_TEXTS):
+    if not isinstance(row, dict) or not _has(row, ROW_TEXTS) or row["outcome"] not in OUTCOMES:
         return False
-    pairs = [row.get(key) for key in ("interval", "claimed", "counted")]
-    if any(pair is not None and (not isinstance(pair, list) or len(pair) != 2) for pair in pairs):
-        return False
-    numbers = [row.get(key) for key in ("point", "noise_floor", "before", "after")]
-    numbers += [number for pair in pairs for number in pair or ()]
-    numbers += row["doubts"] if isinstance(row.get("doubts"), list) else [""]
-    check = row.get("check")
-    return all(number is None or type(number) in (int, float) for number in numbers) and (
-        check is None or (isinstance(check, dict) and _has(check, ("expected", "found")))
+    doubts, check = row.get("doubts"), row.get("check")
+    return (
+        isinstance(row.get("campaign", ""), str)
+        and all(_is_pair(row.get(key)) for key in ("interval", "counted"))
+        and _is_pair(row.get("claimed"), open_ends=True)
+        and all(
+            _is_number(row.get(key), none=True)
+            for key in ("point", "noise_floor", "before", "after")
+        )
+        and isinstance(doubts, list)
+        and all(map(_is_number, doubts))
+        and (check is None or (isinstance(check, dict) and _has(check, ("expected", "found"))))
     )
+
+
+def _is_pair(value: Any, *, open_ends: bool = False) -> bool:
+    """None, or two numbers; of a claimed range either may be missing."""
+    if value is None:
+        return True
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    return all(_is_number(number, none=open_ends) for number in value)
+
+
+def _is_number(value: Any, *, none: bool = False) -> bool:
+    return (none and value is None) or (type(value) in (int, float) and -LARGEST < value < LARGEST)

@@ -9,17 +9,17 @@ resident memory), `errors`, `timed` (shares of requests and of answers, counted)
 Of a component: `value`, in its case's unit, or `mb_per_s`.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 from analysis.cells import THROUGHPUT, Visited
+from analysis.costs import visit_cpu_ms, visit_memory_mb
 from analysis.stages import MEAN
 from loadtests.samples import STAGES
 
 PERCENTILES = ("p50", "p95", "p99")
 COUNTED = ("errors", "restart_errors", "timed")
 MORE_IS_BETTER = (THROUGHPUT, "mb_per_s")
-MB = 1e6
 UNITS = {
     **dict.fromkeys(("mean", *PERCENTILES, "cpu", "outside_infer"), "ms"),
     **dict.fromkeys(("memory", "memory_per_worker"), "MB"),
@@ -41,7 +41,7 @@ def value_of(visit: Visited, measure: str, workers: float | None = None) -> floa
         found = visit.value(measure)
         return None if found is None or found.at_least else found.value
     if measure == "memory_per_worker":
-        memory = _memory(visit)
+        memory = visit_memory_mb(visit, own=True)
         return memory / workers if memory and workers else None
     read = _READERS.get(measure)
     return read(visit) if read else _stages(visit, measure.split("+"))
@@ -71,28 +71,10 @@ def _infer_share(visit: Visited) -> float | None:
     return None if not mean or infer is None else 100 * infer / mean
 
 
-def _service(visit: Visited) -> Mapping[str, Any]:
-    """Of the service's own processes; what its Triton uses is not the service's."""
-    used = visit.facts.get("service") or {}
-    own: Mapping[str, Any] = (used.get("by_process") or {}).get("service") or used
-    return own
-
-
-def _cpu(visit: Visited) -> float | None:
-    """CPU of the service in the window, divided by the answers in it."""
-    used, answers = _service(visit).get("cpu_s"), visit.throughput_rps * visit.window_s
-    return 1e3 * float(used) / answers if used and answers else None
-
-
-def _memory(visit: Visited) -> float | None:
-    found = _service(visit).get("rss_max_bytes")
-    return float(found) / MB if found else None
-
-
 _READERS: dict[str, Callable[[Visited], float | None]] = {
     "mean": _mean,
-    "cpu": _cpu,
-    "memory": _memory,
+    "cpu": partial(visit_cpu_ms, own=True),
+    "memory": partial(visit_memory_mb, own=True),
     "infer_share": _infer_share,
     "outside_infer": _outside_infer,
 }

@@ -9,24 +9,25 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import typer
 
+from analysis.claims import keeping
 from analysis.claims.asked import Claims
 from benchmarks import campaign as campaigns
-from benchmarks import commands, machine, plan, record, resume
+from benchmarks import commands, plan, record
 from benchmarks.campaign import Campaign
 from benchmarks.components import result
 from benchmarks.environments import ROOT
 from benchmarks.fields import CampaignError
 from benchmarks.processes import RunError
-from benchmarks.record import Record, RecordError, shown
-from benchmarks.run import stopped_by_signals
+from benchmarks.record import RecordError, shown
+from benchmarks.signals import stopped_by_signals
 
 CAMPAIGNS = ROOT / "benchmarks/campaigns"
 INTERRUPTED = 130
@@ -46,7 +47,7 @@ class Step:
     takes_s: float
     kept: Path | None = None
     complete: bool = False
-    variants: tuple[str, ...] = ()  # of a campaign; none: all of them
+    variants: tuple[str, ...] = ()  # of a campaign: those that the claims need
 
     @property
     def left_s(self) -> float:
@@ -62,28 +63,36 @@ class Measured:
 
 
 def steps(asked: Claims, results: Path, *, reuse: bool, quick: bool) -> list[Step]:
-    """What has to be measured; with *reuse*, what this commit has measured here is kept."""
-    found = []
-    for name in asked.needed("component"):
-        component = asked.components[name]
-        kept = _kept_result(name, results) if reuse else None
-        takes_s = component.quick_s if quick else component.takes_s
-        found.append(Step("component", name, takes_s, kept, kept is not None))
+    """
+    What has to be measured; with *reuse*, what this commit has measured here is kept.
+
+    AnalysisError where nothing can be kept, as it is not known which code would have measured it.
+    """
+    here = keeping.here() if reuse else None
+    found = [
+        _component_step(asked, name, results, here, quick) for name in asked.needed("component")
+    ]
     for name in asked.needed("campaign"):
-        campaign = campaigns.read(CAMPAIGNS / f"{name}.toml")
-        variants = _variants(asked, campaign) if quick else ()
-        kept_record = _kept_record(name, campaign, results) if reuse and not quick else None
-        found.append(
-            Step(
-                "campaign",
-                name,
-                _takes_s(campaign, variants, quick=quick),
-                kept_record.path if kept_record else None,
-                kept_record is not None and kept_record.status == "complete",
-                variants,
-            )
-        )
+        file = CAMPAIGNS / f"{name}.toml"
+        campaign = campaigns.read(file)
+        variants = _variants(asked, campaign)
+        step = Step("campaign", name, _takes_s(campaign, variants, quick=quick), variants=variants)
+        kept = None
+        if here and not quick:
+            kept = keeping.kept_record(campaign, file, variants, results, here)
+        if kept:
+            step = replace(step, kept=kept.path, complete=kept.status == "complete")
+        found.append(step)
     return found
+
+
+def _component_step(
+    asked: Claims, name: str, results: Path, here: keeping.Here | None, quick: bool
+) -> Step:
+    component = asked.components[name]
+    kept = keeping.kept_result(asked, name, results, here, quick=quick) if here else None
+    takes_s = component.quick_s if quick else component.takes_s
+    return Step("component", name, takes_s, kept, kept is not None)
 
 
 def _variants(asked: Claims, campaign: Campaign) -> tuple[str, ...]:
@@ -97,7 +106,7 @@ def _takes_s(campaign: Campaign, variants: tuple[str, ...], *, quick: bool) -> f
     if quick:
         with TemporaryDirectory() as folder:
             campaign = campaigns.read(_quick_file(campaign.name, Path(folder)))
-    chosen = campaign.only(variants) if variants else campaign
+    chosen = campaign.only(variants)
     return plan.Clock(chosen).left_s(chosen.order(0))
 
 
@@ -111,37 +120,6 @@ def _quick_file(name: str, folder: Path) -> Path:
     path = folder / f"{name}.toml"
     path.write_text(head + table + rest, encoding="utf-8")
     return path
-
-
-def _kept_record(name: str, campaign: Campaign, results: Path) -> Record | None:
-    """The newest record of this commit, machine and campaign, complete or to be gone on with."""
-    commit, here = machine.commit(ROOT), machine.facts()
-    for path in sorted(record.runs(results / name), key=lambda path: path.name, reverse=True):
-        try:
-            found = record.load(path)
-            resume.check_same(CAMPAIGNS / f"{name}.toml", campaign, found)
-        except (RecordError, RunError, CampaignError):
-            continue
-        if found.run.get("commit") == commit and _same(found.run.get("machine"), here):
-            return found
-    return None
-
-
-def _kept_result(name: str, results: Path) -> Path | None:
-    newest = result.newest(name, results)
-    if newest is None:
-        return None
-    try:
-        facts = result.load(newest).facts
-    except RecordError:
-        return None
-    same = facts["commit"] == machine.commit(ROOT) and _same(facts["machine"], machine.facts())
-    return newest if same else None
-
-
-def _same(kept: Mapping[str, object] | None, here: Mapping[str, object]) -> bool:
-    keys = ("cpu", "cores", "threads", "memory_bytes", "kernel")
-    return kept is not None and all(kept.get(key) == here[key] for key in keys)
 
 
 def describe(found: Sequence[Step]) -> Iterator[str]:
@@ -179,23 +157,35 @@ def measure(
             say(f"NOT MEASURED: {step.kind} {step.name}; claims that need it cannot be told")
         else:
             (results_of if step.kind == "component" else records)[step.name] = path
-            say(f"  {'kept' if step.complete else 'measured'}: {shown(path)}")
+            say(f"  {_state(step, path)}: {shown(path)}")
     return Measured(records, results_of)
+
+
+def _state(step: Step, path: Path) -> str:
+    """What there is now: a campaign that stopped midway leaves a record all the same."""
+    if step.complete or step.kind == "component":
+        return "kept" if step.complete else "measured"
+    try:
+        missing = len(record.load(path).missing())
+    except RecordError:
+        return "measured, and cannot be read"
+    return f"measured in part, {missing} repeats are missing" if missing else "measured"
 
 
 def _run_campaign(step: Step, results: Path, *, quick: bool) -> Path | None:
     """Its record, whatever is in it; None if it could not begin."""
     before = {path.name for path in record.runs(results / step.name)}
     try:
+        only = list(step.variants)
         if step.kept:
             commands.run([step.kept], resume=True, results=results)
         elif quick:
             with TemporaryDirectory() as folder:
-                file, only = _quick_file(step.name, Path(folder)), list(step.variants)
+                file = _quick_file(step.name, Path(folder))
                 commands.run([file], only=only, results=results, skip_unavailable=True)
         else:
             file = CAMPAIGNS / f"{step.name}.toml"
-            commands.run([file], results=results, skip_unavailable=True)
+            commands.run([file], only=only, results=results, skip_unavailable=True)
     except typer.Exit as end:
         if end.exit_code == INTERRUPTED:
             raise

@@ -11,8 +11,7 @@ from math import isinf
 from pathlib import Path
 from typing import Any
 
-from analysis.claims import contents as contents
-from analysis.claims import rules
+from analysis.claims import contents, rules
 from analysis.claims.asked import Claim, Claims, Evidence
 from analysis.claims.rules import Judged
 from analysis.claims.series import RecordValues, Series, of_component
@@ -39,7 +38,7 @@ class Sources:
     def judge(self, row: Evidence, confidence: float, *, judged: bool) -> Judged:
         """A row against what was measured of it."""
         if row.kind == "check":
-            return self._checked(row)
+            return self._checked(row, judged=judged)
         return rules.judge(row, self._series(row), confidence, judged=judged)
 
     def _series(self, row: Evidence) -> Series:
@@ -52,11 +51,12 @@ class Sources:
             return Series(missing=f"campaign {name} was not measured")
         return self._values[name].series(row.case, row.against, row.level, row.measure)
 
-    def _checked(self, row: Evidence) -> Judged:
+    def _checked(self, row: Evidence, *, judged: bool) -> Judged:
         _, name = row.source
         found = self.results[name].checks if name in self.results else ()
         check = next((each for each in found if each.name == row.case), None)
-        return rules.checked(row, check, f"component {name} did not check {row.case!r}")
+        missing = f"component {name} did not check {row.case!r}"
+        return rules.checked(row, check, missing, judged=judged)
 
 
 def document(asked: Claims, sources: Sources, *, quick: bool = False) -> dict[str, Any]:

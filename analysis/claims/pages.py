@@ -18,14 +18,15 @@ NOTHING = "Nothing was measured."
 ROW_MARKS = {HOLDS: "yes", FAILS: "no", OPEN: "open", SHOWN: ""}
 # Changes when the words of the page do, so that a committed page can be told from its file.
 HOW_TO_READ = f"""
-**{HOLDS}**: every row shows it. **{IN_PART}**: some rows show it, others do not. **{FAILS}**: no
-row shows it, and at least one shows the contrary. **{UNKNOWN}**: neither, or this machine has not
-what it takes.
+**{HOLDS}**: every row shows it. **{IN_PART}**: some rows show it, others do not, or are open.
+**{FAILS}**: no row shows it, and at least one shows the contrary. **{UNKNOWN}**: neither, or this
+machine has not what it takes.
 
 - *Measured* is the quantity that the guide speaks of, taken block by block: what is compared was
-  visited directly one after the other, in random order. In brackets is its interval over the blocks
-  (Student's t, of ratios on logarithms), so wide that all intervals of a claim hold together in
-  95 % of such runs; *{words.WIDE}* is one whose ends are over {words.TOO_WIDE:g} times apart.
+  measured in the same block, in random order (limits, memory and behaviour: in a fixed one). In
+  brackets is its interval over the blocks (Student's t, of ratios on logarithms), so wide that all
+  intervals of a claim hold together in 95 % of such runs; *{words.WIDE}* is one whose ends are over
+  {words.TOO_WIDE:g} times apart.
 - A row says *yes* if its whole interval lies beyond the near edge of what is claimed: 5x keeps a
   promise of 2x to 3x, and is then said to be more. It says *no* if the whole interval falls short
   of that edge, and is *open* if the edge lies inside. Where two copies of one service were
@@ -81,7 +82,6 @@ def _opening(outcome: Mapping[str, Any]) -> Iterator[str]:
     if facts:
         yield (
             f"Measured on {escape(machine(facts[0]))}; judged on {escape(outcome['made'][:10])}."
-            " There is no GPU: inference shares the CPUs with the API and the load generator."
         )
 
 
@@ -112,16 +112,16 @@ def _claim(claim: Mapping[str, Any]) -> Iterator[str]:
     yield f"> {escape(claim['quote'])}  \n> *{escape(claim['section'])}*"
     yield escape(words.why(claim)) + (f" {escape(claim['because'])}" if claim["because"] else "")
     if claim["evidence"]:
-        yield _rows(claim["evidence"], judged=not claim["cannot"])
+        yield _rows(claim["evidence"])
         yield _doubts(claim["evidence"])
 
 
-def _rows(rows: Sequence[Mapping[str, Any]], *, judged: bool) -> str:
+def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
     """A column that would be empty is left out."""
     pictures = pictured.pictures(rows)
     columns: list[tuple[str, str, list[str]]] = [
         ("", "l", [escape(row["says"]) for row in rows]),
-        ("the guide", "r", [escape(words.claimed(row)) for row in rows] if judged else []),
+        ("the guide", "r", [escape(words.claimed(row)) for row in rows]),
         ("before → after", "r", [escape(words.from_to(row)) for row in rows]),
         ("measured", "r", [escape(words.measured(row)) for row in rows]),
         ("", "l", [f"`{picture}`" if picture else "" for picture in pictures]),
@@ -159,7 +159,7 @@ def _exhibits(outcome: Mapping[str, Any]) -> Iterator[str]:
     for exhibit in outcome["exhibits"]:
         yield f"### {escape(exhibit['title'])}"
         yield escape(exhibit["says"])
-        yield _rows(exhibit["rows"], judged=False)
+        yield _rows(exhibit["rows"])
 
 
 def _sources(outcome: Mapping[str, Any]) -> Iterator[str]:

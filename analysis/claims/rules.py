@@ -31,6 +31,7 @@ RATIOS = ("times", "change")
 
 AS_CLAIMED, MORE, LESS = "as claimed", "more than claimed", "less than claimed"
 WORSE, OTHER_WAY, NOTHING = "worse than claimed", "the other way round", "no difference"
+NONE_SHOWN, NOT_SO = "no difference was shown", "not as claimed"
 ELSEWHERE = "outside of the claimed range"
 NEAR = "within a factor of 2 of the claim, as machines differ"
 INCLUDES = "the interval includes the edge"
@@ -55,7 +56,8 @@ class Judged:
     One row with its outcome: holds, does not hold, open, or shown.
 
     `point`, `low`, `high` and `blocks` are factors of times, shares of change, else in `unit`;
-    `floor` is a share, of saved in `unit`. `before` and `after` are means over the blocks.
+    `floor` is a share, of saved in `unit`. `before` and `after` are means over the blocks,
+    of ratios geometric ones, so that they are as far apart as it says.
     """
 
     evidence: Evidence
@@ -107,8 +109,8 @@ def judge(row: Evidence, series: Series, confidence: float, *, judged: bool = Tr
         low=back(known.low) if isfinite(known.low) else None,
         high=back(known.high) if isfinite(known.high) else None,
         floor=_shown_floor(row.kind, known.floor),
-        before=float(np.mean(series.theirs)) if series.theirs else None,
-        after=float(np.mean(series.ours)),
+        before=_middle(row.kind, series.theirs) if series.theirs else None,
+        after=_middle(row.kind, series.ours),
         blocks=tuple(back(value) for value in values),
     )
     if not judged:
@@ -117,11 +119,11 @@ def judge(row: Evidence, series: Series, confidence: float, *, judged: bool = Tr
     return replace(found, outcome=outcome, remark=remark)
 
 
-def checked(row: Evidence, check: Check | None, missing: str) -> Judged:
-    """A row that asks whether something is so."""
-    if check is None:
-        return Judged(row, OPEN, missing)
-    remark = AS_CLAIMED if check.passed else f"found {check.found}, expected {check.expected}"
+def checked(row: Evidence, check: Check | None, missing: str, *, judged: bool = True) -> Judged:
+    """A row that asks whether something is so; with *judged* false it is only shown."""
+    if check is None or not judged:
+        return Judged(row, OPEN if judged else SHOWN, "" if check else missing, check=check)
+    remark = AS_CLAIMED if check.passed else NOT_SO
     return Judged(row, HOLDS if check.passed else FAILS, remark, check=check)
 
 
@@ -147,6 +149,10 @@ def _values(kind: str, series: Series) -> list[float]:
     logs = [log(ours / theirs) for ours, theirs in pairs]
     # Twice as fast is half of the time, and twice the throughput.
     return [-value for value in logs] if kind == "times" and not series.more_is_better else logs
+
+
+def _middle(kind: str, values: Sequence[float]) -> float:
+    return exp(float(np.mean(np.log(values)))) if kind in RATIOS else float(np.mean(values))
 
 
 def _from_scale(kind: str) -> Callable[[float], float]:
@@ -212,11 +218,11 @@ def _outcome(row: Evidence, series: Series, known: Estimate) -> tuple[str, str]:
     if row.better == "less":
         low, high, factor = -high, -low, 1 / factor
         known = Estimate(-known.point, -known.high, -known.low, known.floor)
-    outcome, remark = _beyond(row.kind, low / factor, high, known)
+    outcome, remark = _beyond(row.kind, low / factor, high, known, series)
     return outcome, NEAR if outcome == HOLDS and known.low < low else remark
 
 
-def _beyond(kind: str, edge: float, far: float, known: Estimate) -> tuple[str, str]:
+def _beyond(kind: str, edge: float, far: float, known: Estimate, series: Series) -> tuple[str, str]:
     """More is better here: at least the nearer edge has to be reached."""
     floor = known.floor or 0.0
     if known.low >= edge:
@@ -226,17 +232,20 @@ def _beyond(kind: str, edge: float, far: float, known: Estimate) -> tuple[str, s
     if known.high < edge:
         if edge - known.point <= floor:
             return OPEN, UNDER_FLOOR
-        return FAILS, _shortfall(kind, edge, known)
+        return FAILS, _shortfall(kind, edge, known, series)
     return OPEN, INCLUDES
 
 
-def _shortfall(kind: str, edge: float, known: Estimate) -> str:
-    """How it fell short; on every scale 0 is no difference at all."""
+def _shortfall(kind: str, edge: float, known: Estimate, series: Series) -> str:
+    """How it fell short; of what is compared, 0 is no difference at all."""
     if edge < 0:
         return WORSE
-    alike = max(abs(known.low), abs(known.high)) <= log1p(SAME)
-    if alike if kind in RATIOS else known.low <= 0 <= known.high:
-        return NOTHING
+    if kind != "value":
+        same = log1p(SAME) if kind in RATIOS else SAME * abs(_middle(kind, series.theirs))
+        if max(abs(known.low), abs(known.high)) <= same:
+            return NOTHING
+        if known.low <= 0 <= known.high:
+            return NONE_SHOWN
     return OTHER_WAY if known.high < 0 else LESS
 
 

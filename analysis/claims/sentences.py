@@ -9,7 +9,7 @@ from math import inf
 from typing import Any
 
 from analysis.claims.rules import FAILS, HOLDS, OPEN, RATIOS, SHOWN
-from analysis.words import MISSING, enumeration, level_name, number
+from analysis.words import MISSING, enumeration, number
 
 Row = Mapping[str, Any]
 UNITS = {"cpu_ms": "ms of CPU", "mb": "MB", "cpu_us": "us of CPU"}
@@ -111,7 +111,9 @@ def _scaled(row: Row, values: Sequence[float]) -> tuple[float, str]:
 
 def _percent(share: float) -> str:
     """Signed; one decimal where a whole percent would hide the difference."""
-    return f"{100 * share:+.1f}" if abs(share) < 0.0995 else f"{100 * share:+.0f}"
+    if abs(share) >= 0.0995:
+        return f"{100 * share:+.0f}"
+    return f"{round(100 * share, 1) + 0.0:+.1f}"  # adding 0 makes 0 of a -0
 
 
 def from_to(row: Row) -> str:
@@ -131,13 +133,6 @@ def floor(row: Row) -> str:
     return f"±{number(row['noise_floor'])} {unit(row)}"
 
 
-def compared(row: Row) -> str:
-    """Which cells or cases a row is of."""
-    where = f", {level_name(row['level'])}" if row["level"] else ""
-    against = f" against {row['against']}" if row["against"] else ""
-    return f"{row['case']}{against}{where}"
-
-
 def overall(claim: Mapping[str, Any]) -> str:
     """What was measured, in one cell: the range over the rows that are like the first."""
     rows = [row for row in claim["evidence"] if row["outcome"] != SHOWN] or claim["evidence"]
@@ -155,9 +150,9 @@ def overall(claim: Mapping[str, Any]) -> str:
 
 
 def summary_claimed(claim: Mapping[str, Any]) -> str:
-    """What was claimed, in one cell: of the first row that is judged."""
-    rows = [row for row in claim["evidence"] if row["claimed"] or row["as"] == "check"]
-    return claimed(rows[0]) if rows else MISSING
+    """What was claimed, in one cell: of the first row that has it."""
+    known = [told for row in claim["evidence"] if (told := claimed(row)) != MISSING]
+    return known[0] if known else MISSING
 
 
 def why(claim: Mapping[str, Any]) -> str:
@@ -176,7 +171,7 @@ def why(claim: Mapping[str, Any]) -> str:
 def _told(remark: str, rows: Sequence[Row]) -> str:
     """`as claimed: resize of 2 MP (5.1x [4.6, 5.7]) and 2 more`."""
     named = [
-        str(row["says"]) if row["point"] is None else f"{row['says']} ({measured(row)})"
+        str(row["says"]) if measured(row) == MISSING else f"{row['says']} ({measured(row)})"
         for row in rows[:MOST_NAMED]
     ]
     rest = len(rows) - len(named)

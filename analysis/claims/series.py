@@ -11,6 +11,7 @@ from analysis.cells import Cell
 from analysis.claims.measures import COUNTED, MORE_IS_BETTER, PERCENTILES, UNITS, value_of
 from analysis.comparison import Comparison
 from analysis.stages import MEAN
+from analysis.words import level_name
 from benchmarks.components.result import Case, Result
 
 # Doubts of a cell with which nothing is told of it. Errors are the finding where they are measured.
@@ -107,7 +108,7 @@ class RecordValues:
         if variant in record.left_out:
             return f"{variant} was left out: {record.left_out[variant]}"
         there = (variant, level) in self._comparison.matrix.cells
-        return "" if there else f"{record.name} has no {variant} at {level}"
+        return "" if there else f"{record.name} has no {variant} at {level_name(level)}"
 
     def _cell(self, variant: str, level: str) -> Cell | None:
         return self._comparison.matrix.cells.get((variant, level))
