@@ -5,10 +5,13 @@ Small results are kept by Streamlit, under the times of the files that they come
 of repeats are large: of those, only as many as fit into a fixed share of memory are kept.
 """
 
+import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -16,18 +19,32 @@ from analysis import catalogue, opened
 from analysis.catalogue import Entry
 from analysis.cells import Visited, reduce
 from analysis.comparison import Comparison, of, plan_of
+from analysis.flame import because, graph
+from analysis.flame.because import Sentence, Told
 from analysis.frames import Repeat
 from analysis.objective import Objective
 from analysis.opened import AnalysisError, Record, Visit
 from analysis.plan import PERCENTILES
 from dashboards.kept import Kept, size
 from dashboards.listing import Listing
+from dashboards.once import once
 from dashboards.settings import RESULTS
 
 LISTED_FOR_S = 4
 MOST_BYTES = 400 * 2**20  # of requests that are kept; a million of them take about 90 MB
 MOST_COMPARISONS = 64
 MOST_VISITS = 20_000
+MOST_FLAMES = 64
+MOST_FLAME_BYTES = 200 * 2**20
+IN_MEMORY = 4  # bytes that a flame document takes, for each of its JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Flame:
+    """A flame document, and the sentences that say why the two differ."""
+
+    document: Mapping[str, Any]
+    because: Sequence[Sentence]
 
 
 def results() -> Path:
@@ -123,6 +140,41 @@ def repeats(entry: Entry, level: str, variants: Iterable[str]) -> dict[str, list
 def visit(entry: Entry, visited: Visited) -> Repeat | Visited:
     """The same repeat with its requests, if the record has them."""
     return repeat(record(entry), Visit(visited.variant, visited.level, visited.repeat))
+
+
+def flame(found: Record, level: str, variant: str, against: str | None) -> Flame:
+    """A cell's profile, or its difference from another variant's; AnalysisError and its like."""
+    visits = tuple(opened.stamp(found, v) for v in found.completed() if v.level == level)
+    key = (str(found.path), level, variant, against, profiled(found), visits)
+    known = _flames().get(key)
+    if known is None:
+        document = graph.of_record(found, level, variant, against)
+        lines = because.of_record(found, level, variant, against) if against else []
+        known = Flame(document, lines)
+        _flames().keep(key, known, IN_MEMORY * len(json.dumps(document)))
+    return known
+
+
+def told(comparison: Comparison) -> list[Told]:
+    """What the profiles say of each judged variant."""
+    return once(_told, comparison, profiled(comparison.record))
+
+
+def _told(comparison: Comparison, _profiled: object) -> list[Told]:
+    return because.told(comparison)
+
+
+def profiled(found: Record) -> tuple[tuple[str, int, int], ...]:
+    """Alike as long as no profile was added or written again: the noise comes from all of them."""
+    stacks = [found.profile(variant, level) for variant, level in found.profiles()]
+    files = [file for each in stacks for file in (each, each.with_suffix(".json"))]
+    states = [(str(file), file.stat()) for file in files]
+    return tuple((name, state.st_size, state.st_mtime_ns) for name, state in states)
+
+
+@st.cache_resource(show_spinner=False)
+def _flames() -> Kept[Flame]:
+    return Kept(MOST_FLAME_BYTES, MOST_FLAMES)
 
 
 @st.cache_resource(show_spinner=False)

@@ -41,6 +41,8 @@ OPTIONS = {
     "logger.hideWelcomeMessage": "true",
     "logger.level": "warning",
     "runner.magicEnabled": "false",
+    # A box has a default and may be set as well: state.py says when.
+    "global.disableWidgetStateDuplicationWarning": "true",
     # A list of runs may be so many times older than its time while a new one is made behind it.
     "runner.cacheBackgroundRefreshTTLMultiplier": "2",
     **{f"theme.{name}": value for name, value in THEME.items()},

@@ -65,11 +65,21 @@ def warn(unknown: Sequence[str], what: str) -> None:
 
 
 def choose(
-    label: str, key: str, options: Sequence[str], default: str | None = None, *, help: str = ""
+    label: str,
+    key: str,
+    options: Sequence[str],
+    default: str | None = None,
+    *,
+    help: str = "",
+    besides: Sequence[str] = (),
 ) -> str:
-    """A choice of one by its name, in a box: names of a record are not markup there."""
+    """
+    A choice of one by its name, in a box: names of a record are not markup there.
+
+    *besides* are names that are there and no choice now: nobody is warned of them.
+    """
     first = _first(options, default)
-    _settle(key, options, first, label)
+    _settle(key, options, first, label, besides)
     found = st.selectbox(
         label,
         options,
@@ -113,13 +123,15 @@ def _first(options: Sequence[str], default: str | None) -> str:
     return default if default is not None and default in options else options[0]
 
 
-def _settle(key: str, options: Sequence[str], default: str, label: str) -> None:
+def _settle(
+    key: str, options: Sequence[str], default: str, label: str, besides: Sequence[str] = ()
+) -> None:
     """Forget what is no option here; what the URL asks for in vain is named."""
     asked = st.query_params.get(key)
-    if asked is not None and asked not in options:
+    if asked is not None and asked not in (*options, *besides):
         warn([asked], f"a {label.lower()}")
     if key in st.session_state and st.session_state[key] not in options:
-        del st.session_state[key]
+        st.session_state[key] = default  # forgotten, the browser would go on to show it
     _default(key, default)
 
 
@@ -128,7 +140,7 @@ def _default(key: str, value: str) -> None:
     defaults: dict[str, str] = st.session_state.setdefault(_DEFAULTS, {})
     before = defaults.get(key, value)
     if before != value and st.session_state.get(key) == before:
-        del st.session_state[key]
+        st.session_state[key] = value
         st.session_state.get(_KEPT, {}).pop(key, None)
     defaults[key] = value
 

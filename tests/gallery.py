@@ -33,6 +33,11 @@ STACKS = {
         f"TrackA.stages (service/tracks.py:90);infer (service/detection.py:40) {infer}",
         f"TrackA.stages (service/tracks.py:90);{canvas};Image.resize (PIL/Image.py:2300) {resize}",
         f"serialize_response (fastapi/routing.py:369);{HOSTILE[0]} (</script>:1) {hostile}",
+        # Alike on all sides: the more there are, the surer the noise is.
+        *(
+            f"serialize_response (fastapi/routing.py:369);part{n} (json/encoder.py:{n}) 20"
+            for n in range(20)
+        ),
     )
     for variant, canvas, infer, resize, hostile in (
         ("baseline", "canvas_pillow (service/imaging.py:80)", 3000, 2000, 300),

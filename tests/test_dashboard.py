@@ -84,6 +84,11 @@ def texts(app: AppTest) -> str:
     return "\n".join(element.value for part in parts for element in part)
 
 
+def links_of(app: AppTest) -> list[Any]:
+    """The links to other views."""
+    return list(app.main.get("page_link"))
+
+
 def failed(app: AppTest) -> list[str]:
     return [error.value for error in app.error]
 
@@ -519,8 +524,26 @@ def test_a_run_without_profiles_says_how_to_get_them(opened: Open, kinds: dict[s
     assert "This run has no profiles" in app.info[0].value
     assert [code.value.split("\n")[0] for code in app.code] == [
         "[profile]",
-        "windtunnel profile --variant optimized --format collapsed --output optimized.txt",
+        "windtunnel profile --variant baseline --format collapsed --output baseline.txt",
     ]
+
+
+@pytest.mark.parametrize("status", ["running", "interrupted"])
+def test_a_run_whose_profiles_are_missing_says_when_or_how_they_come(
+    alone_in: Callable[[str], AppTest], tmp_path: Path, status: str
+) -> None:
+    run = gallery.partial(tmp_path)
+    file = tmp_path / run / "run.json"
+    campaign = json.loads(file.read_text())["campaign"] | {"profile": {"clients": [8]}}
+    change(file, campaign=campaign, status=status)
+    app = alone_in(run)
+    app.switch_page("views/flamegraphs.py").run()
+    assert not app.exception
+    assert "profiles that the campaign asks for are" in app.info[0].value
+    assert "This run has no profiles" not in texts(app)
+    resume = [shlex.split(code.value) for code in app.code]
+    expected = [["windtunnel", "run", "--resume", str(tmp_path / run)]]
+    assert resume == (expected if status == "interrupted" else [])
 
 
 def test_a_difference_says_what_it_is_made_of(opened: Open, kinds: dict[str, str]) -> None:
@@ -529,16 +552,46 @@ def test_a_difference_says_what_it_is_made_of(opened: Open, kinds: dict[str, str
     assert "Image.resize" in texts(app).replace("\\", "")
     functions = table(app, "function")
     place = functions["function"].index("Image.resize")
-    assert str(functions["difference"][place]).startswith("▼ −")
-    infer = functions["function"].index("infer")
-    assert "▼" not in str(functions["difference"][infer])
+    assert functions["difference"][place] < 0  # type: ignore[operator]
+    assert functions["changed"][place] == "▼ less"
+    assert functions["changed"][functions["function"].index("part3")] == ""
+    links = {link.proto.label: parse_qs(link.proto.query_string) for link in links_of(app)}
+    (query,) = (links[label] for label in links if label.startswith(escaped("Image.resize")))
+    assert query["find"] == [r"^Image\.resize \(PIL/Image\.py\)$"]
+    assert (query["variant"], query["against"]) == (["optimized"], ["baseline"])
+    assert query["level"] == ["32 clients"]
 
 
 def test_one_profile_is_shown_alone(opened: Open, kinds: dict[str, str]) -> None:
     for query in ({"variant": "baseline"}, {"against": "nothing: one profile"}):
-        functions = table(opened("flamegraphs", kinds["real"], **query), "function")
+        app = opened("flamegraphs", kinds["real"], **query)
+        assert app.selectbox("against").value == "nothing: one profile"
+        functions = table(app, "function")
         assert "difference" not in functions
         assert len(functions) == 6
+
+
+def test_a_variant_is_not_held_against_itself(opened: Open, kinds: dict[str, str]) -> None:
+    app = opened("flamegraphs", kinds["real"], against="baseline")
+    app.selectbox("variant").select("baseline").run()
+    assert not app.exception
+    assert app.selectbox("against").options == [
+        "nothing: one profile",
+        "optimized",
+        "baseline.aa",
+    ]
+    assert app.selectbox("against").value == "nothing: one profile"
+    assert not [warning.value for warning in app.warning if "Not here" in warning.value]
+
+
+def test_pages_lead_to_the_profile_at_the_nearest_load(opened: Open, kinds: dict[str, str]) -> None:
+    wanted = "Which code: the flamegraph of optimized, 32 clients"
+    for page, query in (("overview", {}), ("stages", {"level": "1 client"})):
+        app = opened(page, kinds["real"], variant="optimized", **query)
+        assert wanted in [link.proto.label for link in links_of(app)]
+    # The seed has none.
+    app = opened("stages", kinds["real"], variant="seed")
+    assert "Which code: the flamegraphs of this run" in [link.proto.label for link in links_of(app)]
 
 
 def test_a_damaged_profile_is_said_in_one_line(opened: Open, kinds: dict[str, str]) -> None:

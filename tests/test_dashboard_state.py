@@ -11,8 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.catalogue import Entry
-from benchmarks.record import Visit
-from dashboards import once, past, settings
+from benchmarks.record import Visit, load
+from dashboards import data, once, past, settings
 from dashboards.kept import Kept
 from dashboards.sidebar import titles
 from tests import gallery
@@ -97,6 +97,21 @@ def test_a_figure_is_made_once_for_a_repeat_and_again_for_another_in_its_place()
     before = len(gc.get_referrers(one))
     once.once(make, {"a": [one]})
     assert len(gc.get_referrers(one)) == before
+
+
+def test_a_difference_is_made_again_when_any_profile_is_written_again(runs: list[str]) -> None:
+    path = data.results() / runs[1]
+    for level in ("c0008", "c0032"):
+        gallery.profile(path, level)
+    asked = ("c0032", "optimized", "baseline")
+    before = data.flame(load(path), *asked)
+    assert data.flame(load(path), *asked) is before
+    assert before.because
+    # The noise is seen from the copies at all levels.
+    copy = path / "profiles/baseline.aa/c0008.txt"
+    copy.write_text(copy.read_text().replace(" 20", " 90"))
+    after = data.flame(load(path), *asked)
+    assert after.document["threshold"] != before.document["threshold"]
 
 
 def test_a_thing_larger_than_all_room_does_not_empty_it() -> None:

@@ -6,9 +6,9 @@ are in it. Names come from a profile and are text wherever they appear.
 """
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -17,44 +17,31 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from analysis.words import number, percent, plain
+from analysis.flame import functions
+from analysis.flame.because import Link, Sentence
+from analysis.flame.graph import SHARE
+from analysis.words import number, plain
 
 FOLDER = Path(__file__).with_name("renderer")
 # One module, in this order.
 SCRIPTS = ("frames.js", "paint.js", "parts.js", "words.js", "picture.js", "flame.js")
-SHARE = "share"
-MOST_ROWS = 40
-MORE, LESS = "▲", "▼"
-LEGEND = f"{MORE} and {LESS}: more and less, beyond the noise."
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Text in columns; the first two are names."""
-
-    caption: str
-    columns: dict[str, list[str]]
-
-    @property
-    def rows(self) -> list[tuple[str, ...]]:
-        return list(zip(*self.columns.values(), strict=True))
+SPECIAL = re.compile(r"[.*+?^${}()|[\]\\]")  # in a regular expression of JavaScript
 
 
 def html(document: Mapping[str, Any], because: Sequence[str] = ()) -> str:
-    """The page of what `flames.document` made; *because* are sentences to stand above it."""
+    """The page of what `graph.document` made; *because* are sentences to stand above it."""
     # What lies around the flamegraph is drawn by the page's own style and script as well.
     style = _read("page.css") + css()
     script = javascript() + _read("page.js")
-    table = functions(document)
     return _template().render(
         title=document["title"],
         sides=[{"name": name, "total": total} for name, total in totals(document)],
-        unit=unit(document),
+        unit=functions.unit(document),
         change=change(document),
-        because=[plain(sentence) for sentence in because],
+        because=[_pieces(sentence) for sentence in because],
         doubts=document["doubts"],
         note=note(document),
-        table={"caption": table.caption, "head": list(table.columns), "rows": table.rows},
+        table=_table(document),
         document=Markup(_json(document)),
         style=Markup(style),
         script=Markup(script),
@@ -83,18 +70,14 @@ def totals(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     return list(zip(document["sides"], found, strict=True))
 
 
-def unit(document: Mapping[str, Any]) -> str:
-    return "shares of samples" if document["unit"] == SHARE else str(document["unit"])
-
-
 def change(document: Mapping[str, Any]) -> str:
     """The difference of the wholes, in words; empty for one profile, or for shares."""
-    whole = document["tree"]
     if len(document["sides"]) < 2 or document["unit"] == SHARE:
         return ""
-    if not whole["changed"]:
+    if not document["differs"]:
         return "no difference beyond the noise"
-    return f"a difference of {_signed(_difference(whole['cost']), document['unit'])}"
+    found = functions.difference(document["totals"])
+    return f"a difference of {functions.signed(found, document['unit'])}"
 
 
 def note(document: Mapping[str, Any]) -> str:
@@ -109,63 +92,35 @@ def note(document: Mapping[str, Any]) -> str:
     return " ".join(filter(None, [document["noise"], rare]))
 
 
-def functions(document: Mapping[str, Any], most: int = MOST_ROWS) -> Table:
+def pattern(name: str, file: str) -> str:
     """
-    What each function costs with what it calls, and itself, wherever it was called from.
+    What the flamegraph's search finds a function by; without a name, the functions of a package.
 
-    In the document's order: by what the function itself costs more or less.
+    It is matched with `name (file)`, as the script writes a frame.
     """
-    rows = document["functions"][:most]
-    more = len(document["functions"]) - len(rows)
-    columns = {"function": [row["name"] for row in rows], "file": [row["file"] for row in rows]}
-    for prefix, costs, mark in (("", "cost", "changed"), ("itself: ", "self", "self_changed")):
-        columns |= _costs(document, rows, prefix, costs, mark)
-    rest = f" {more:,} more functions are not in this table." if more else ""
-    legend = LEGEND if len(document["sides"]) > 1 else ""
-    return Table(f"{unit(document)}. {legend}{rest}".strip(), columns)
+    if name:
+        return f"^{_literal(f'{name} ({file})' if file else name)}$"
+    return rf"\({_literal(file)}(/.*)?\)$|^{_literal(file)}$"
 
 
-def _costs(
-    document: Mapping[str, Any], rows: Sequence[Any], prefix: str, costs: str, mark: str
-) -> dict[str, list[str]]:
-    """A column a side, and their difference or the share of the whole."""
-    kind, names = document["unit"], _apart(document["sides"])
-    columns = {
-        f"{prefix}{name}": [_written(row[costs][side], kind) for row in rows]
-        for side, name in enumerate(names)
-    }
-    if len(names) > 1:
-        columns[f"{prefix}difference"] = [_marked(row[costs], row[mark], kind) for row in rows]
-    elif kind != SHARE:
-        whole = document["totals"][0]
-        columns[f"{prefix}share"] = [percent(row[costs][0] / whole) for row in rows]
-    return columns
+def _literal(text: str) -> str:
+    return SPECIAL.sub(r"\\\g<0>", text)
 
 
-def _apart(names: Sequence[str]) -> list[str]:
-    """Headings, which must differ even where two profiles have one name."""
-    if len(set(names)) == len(names):
-        return list(names)
-    return [f"{name} ({letter})" for name, letter in zip(names, "AB", strict=False)]
+def _pieces(sentence: str) -> list[tuple[str, str]]:
+    """Its texts, each with the pattern that finds what it names, or with none."""
+    parts = sentence.parts if isinstance(sentence, Sentence) else (plain(sentence),)
+    return [
+        (part.text, pattern(part.name, part.file)) if isinstance(part, Link) else (part, "")
+        for part in parts
+    ]
 
 
-def _marked(costs: Sequence[float], changed: bool, kind: str) -> str:
-    difference = _difference(costs)
-    sign = f"{MORE if difference > 0 else LESS} " if changed else ""
-    return f"{sign}{_signed(difference, kind)}"
-
-
-def _difference(costs: Sequence[float]) -> float:
-    return costs[1] - costs[0]
-
-
-def _signed(value: float, kind: str) -> str:
-    sign = "+" if value > 0 else "−" if value < 0 else ""
-    return f"{sign}{_written(abs(value), kind)}"
-
-
-def _written(value: float, kind: str) -> str:
-    return percent(value) if kind == SHARE else number(value)
+def _table(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The functions as texts, each row with the pattern that finds its function."""
+    table = functions.texts(document)
+    rows = [(pattern(name, file), (name, file, *rest)) for name, file, *rest in table.rows]
+    return {"caption": table.caption, "head": list(table.columns), "rows": rows}
 
 
 def _json(document: Mapping[str, Any]) -> str:

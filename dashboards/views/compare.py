@@ -46,8 +46,9 @@ def page() -> None:
 
 
 def _answer(comparison: Comparison) -> None:
-    for title, lines in answer.parts(comparison):
-        if title in (answer.ANSWER, answer.UNDECIDED):
+    for title in (answer.ANSWER, answer.UNDECIDED):
+        lines = answer.part(comparison, title)
+        if lines:
             st.subheader(title, anchor=False)
             st.markdown(bullets(lines))
 

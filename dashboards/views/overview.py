@@ -2,12 +2,11 @@
 
 import streamlit as st
 
-from analysis import answer, summary
-from analysis.capacity import capacity
+from analysis import capacity, summary, why
 from analysis.comparison import Comparison
 from analysis.objective import text
 from analysis.words import level_name
-from dashboards import opening, past, verdicts
+from dashboards import data, flamegraph, opening, past, verdicts
 from dashboards.text import bullets, escaped
 
 NEXT = """\
@@ -25,6 +24,7 @@ def page() -> None:
     )
     comparison = view.comparison
     _verdicts(comparison)
+    _why(view)
     _slo(comparison)
     past.sparklines(view.entry, comparison)
     with st.expander("What to do next", expanded=len(comparison.plan.judged) == 0):
@@ -45,9 +45,19 @@ def _verdicts(comparison: Comparison) -> None:
                 _card(comparison, variant, said[judged.index(variant)])
     for line in said[len(judged) :]:
         st.markdown(f"- {escaped(line)}")
-    for title, lines in answer.parts(comparison):
-        if title == answer.WHY:
-            st.markdown(bullets(lines))
+
+
+def _why(view: opening.View) -> None:
+    """From the stages, then from the profiles, with the way to each flamegraph."""
+    comparison = view.comparison
+    lines = why.sentences(comparison)
+    if lines:
+        st.markdown(bullets(lines))
+    for told in data.told(comparison):
+        st.markdown(bullets(told.sentences))
+        if told.level:
+            cell = (told.variant, told.level)
+            flamegraph.link(view.entry.id, comparison.record, cell)
 
 
 def _card(comparison: Comparison, variant: str, sentence: str) -> None:
@@ -67,7 +77,7 @@ def _slo(comparison: Comparison) -> None:
         return
     st.subheader("Within the SLO", anchor=False)
     st.caption(f"{escaped(text(slo))}. Change it in the sidebar.")
-    found = capacity(comparison, slo)
+    found = capacity.capacity(comparison, slo)
     rows = {
         "variant": [escaped(each.variant) for each in found],
         **{
@@ -79,9 +89,9 @@ def _slo(comparison: Comparison) -> None:
         },
     }
     st.table(rows, border="horizontal", hide_index=True)
-    for title, lines in answer.parts(comparison):
-        if title == answer.CAPACITY:
-            st.markdown(bullets(lines))
+    lines = capacity.sentences(comparison, slo)
+    if lines:
+        st.markdown(bullets(lines))
 
 
 page()

@@ -6,6 +6,7 @@ class Flamegraph extends Picture {
   constructor(host, data) {
     super(host, data);
     this.gone = new AbortController();
+    this.touched = false; // whether a finger was last on it: not every browser says so of a click
     this.listen();
     this.repaint();
   }
@@ -14,13 +15,14 @@ class Flamegraph extends Picture {
     const { signal } = this.gone;
     const on = (target, kind, heard) => target.addEventListener(kind, heard, { signal });
     on(this.canvas, "pointermove", (event) => this.hover(event));
-    on(this.canvas, "pointerleave", () => this.hover(null));
+    on(this.canvas, "pointerleave", () => this.read(null));
+    on(this.canvas, "pointerdown", ({ pointerType }) => (this.touched = pointerType === "touch"));
     on(this.canvas, "click", (event) => this.click(event));
     on(this.canvas, "keydown", (event) => this.press(event));
     on(this.find, "keydown", (event) => this.pressInSearch(event));
     // The app has keys of its own, which what is typed here is not meant for.
     on(this.host, "keydown", (event) => {
-      this.hover(null);
+      this.read(null);
       this.slash(event);
       event.stopPropagation();
     });
@@ -45,6 +47,15 @@ class Flamegraph extends Picture {
     this.look();
     this.unfolded = new Set(this.fold.checked ? [] : this.runs());
     this.zoom(this.frames[0]);
+  }
+
+  // As it was at first.
+  reset() {
+    if (this.two) {
+      this.larger.checked = true;
+      weigh(this.frames, LARGER);
+    }
+    this.home();
   }
 
   runs() {
@@ -91,8 +102,15 @@ class Flamegraph extends Picture {
       return;
     }
     this.matches = pattern && search(this.frames, pattern);
-    this.told.textContent = this.matches ? this.words.counted(this.matches) : "";
+    this.told.textContent = this.matches ? this.counted(pattern) : "";
     this.draw();
+  }
+
+  // What was found; functions of the table may be too rare to have a frame.
+  counted(pattern) {
+    if (this.matches.found.size) return this.words.counted(this.matches);
+    const rare = this.data.functions.some((each) => pattern.test(textOf(each)));
+    return rare ? "only in frames too rare to be drawn" : "nothing found";
   }
 
   // To the next match, out of the focus if it lies elsewhere.
@@ -111,14 +129,8 @@ class Flamegraph extends Picture {
   }
 
   hover(event) {
-    const box = event?.pointerType === "mouse" ? this.under(event) : null;
-    if (box !== this.hovered) {
-      this.hovered = box;
-      this.draw();
-      this.tip.replaceChildren(...(box ? [this.words.card(box)] : []));
-    }
-    this.tip.hidden = !box;
-    this.canvas.style.cursor = box ? "pointer" : "default";
+    const box = event.pointerType === "mouse" ? this.under(event) : null;
+    this.read(box);
     if (box) this.placeTip(event);
   }
 
@@ -135,14 +147,14 @@ class Flamegraph extends Picture {
   click(event) {
     const box = this.under(event);
     if (!box) return;
-    const read = event.pointerType !== "touch" || this.boxOf(this.selected) === box;
+    const read = !this.touched || this.boxOf(this.selected) === box;
     if (read) this.enter(box);
     else this.select(box);
   }
 
   press(event) {
     const box = this.boxOf(this.selected);
-    const beside = this.boxes.filter((other) => other.row === box.row);
+    const beside = this.rows[box.row];
     const place = beside.indexOf(box);
     const widest = box.boxes.reduce((best, each) => (best && best.room >= each.room ? best : each), null);
     const keys = {
@@ -177,9 +189,10 @@ class Flamegraph extends Picture {
     this.find.focus();
   }
 
-  // Look for a function by its name and file.
-  show(text) {
-    this.find.value = `^${text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`;
+  // As if somebody had typed the pattern, and gone to its first match; again, to the next one.
+  lookFor(pattern) {
+    if (this.find.value !== pattern) this.selected = this.frames[0];
+    this.find.value = pattern;
     this.look();
     this.next(1);
   }
@@ -189,7 +202,7 @@ class Flamegraph extends Picture {
   }
 }
 
-const shown = new WeakMap(); // by its place: the flamegraph and what it shows
+const shown = new WeakMap(); // by its place: the flamegraph, what it shows, what it was asked for
 
 // The same document stays as it was looked at when it is shown again.
 function graphIn(host, data) {
@@ -201,14 +214,17 @@ function graphIn(host, data) {
   }
   before?.graph.end();
   const graph = new Flamegraph(host, data);
-  shown.set(host, { text, graph });
+  shown.set(host, { text, graph, asked: "" });
   return graph;
 }
 
 // As a component of the app, which calls this whenever the page was drawn anew.
 export default function mount({ data, parentElement }) {
   const host = parentElement.querySelector(".flame");
-  graphIn(host, data);
+  const graph = graphIn(host, data.document);
+  const known = shown.get(host);
+  if (data.find && known.asked !== data.find) graph.lookFor(data.find);
+  known.asked = data.find;
   return () => {
     shown.get(host)?.graph.end();
     shown.delete(host);

@@ -1,12 +1,12 @@
 // What a flame document says, as frames with their places; nothing is drawn here.
 //
 // The scripts of this folder are one module, put together by analysis/flame/standalone.py: in a
-// page of its own, and as a component of the app. A document is what analysis/flames.py makes.
+// page of its own, and as a component of the app. A document is what analysis/flame/graph.py makes.
 
 const LARGER = "larger"; // the width: of each frame the larger of its two costs
 const SHORTEST_FOLD = 4; // frames that only call the next one are folded from this many on
 const PASSED_ON = 0.99; // of its cost: a frame that "only calls the next one" passes on so much
-const UNNAMED = "python"; // the package of modules that lie in none
+const IN_NO_FOLDER = /\.py$|^<frozen/; // modules of Python's own, one by one too small to tell
 
 // Every frame, each before those that it calls; without recursion, as stacks can be deep.
 function framesOf(root) {
@@ -107,7 +107,8 @@ function search(frames, pattern) {
   const found = new Set();
   const cost = frames[0].node.cost.map(() => 0);
   let counted = 0; // up to this place something above is counted already
-  for (const frame of frames) {
+  // The first one is the whole, which has no name of a profile.
+  for (const frame of frames.slice(1)) {
     if (!pattern.test(frame.text)) continue;
     found.add(frame);
     if (frame.place < counted) continue;
@@ -127,18 +128,33 @@ function packagesOf(frames) {
   return [...costs].sort((one, other) => other[1] - one[1]);
 }
 
-function packageOf({ file }) {
+function packageOf({ name, file }) {
   const [first, ...rest] = file.split("/");
-  return rest.length ? first : UNNAMED;
+  if (rest.length) return first;
+  return IN_NO_FOLDER.test(file) ? "python" : file || name;
 }
 
 // Three significant digits, never an exponent, as analysis/words.py writes numbers.
 function number(value) {
   if (!value || !Number.isFinite(value)) return String(value || 0);
   const decimals = 2 - Math.floor(Math.log10(Math.abs(value)));
-  const scale = 10 ** decimals;
-  return (Math.round(value * scale) / scale).toFixed(Math.min(20, Math.max(0, decimals)));
+  if (decimals >= 0) return fixed(value, Math.min(100, decimals));
+  const step = 10 ** -decimals;
+  return (Number(fixed(value / step, 0)) * step).toFixed(0);
 }
 
-const percent = (share) => `${(100 * share).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)}%`;
+function percent(share) {
+  return `${fixed(100 * share, Math.abs(share) < 0.0995 ? 1 : 0)}%`;
+}
+
+// With so many decimals; of two that are equally near the even one, as Python writes it.
+function fixed(value, decimals) {
+  const text = value.toFixed(decimals);
+  const scaled = value * 10 ** decimals;
+  // Only what is a half exactly: what is a multiple of a power of two was not rounded to one.
+  const half = Math.abs(scaled % 1) === 0.5 && Number.isInteger(value * 2 ** (decimals + 1));
+  const odd = Number(text.at(-1)) % 2 === 1;
+  return half && odd ? (Math.trunc(scaled) / 10 ** decimals).toFixed(decimals) : text;
+}
+
 const signed = (value, write) => (value > 0 ? "+" : value < 0 ? "\u2212" : "") + write(Math.abs(value));

@@ -5,7 +5,8 @@ const COARSE_ROW = 30; // for fingers
 const NARROWEST = 2; // px; a frame below that, and all that it calls, is left out
 const LABELLED = 26; // px; a frame below that has no room for a name
 const PADDING = 5;
-const MOST_ROWS = 300; // deeper frames are seen when one of these is in focus
+const MOST_ROWS = 301; // all, and the deepest stack that is kept
+const MOST_PIXELS = 16e6; // a browser draws nothing on a canvas that is larger than it allows
 const FAINTEST = 0.3; // of the full colour, for the smallest change
 const DIMMED = 0.28; // what a search did not find
 const SIGNS = { more: "\u25b2", less: "\u25bc" };
@@ -60,9 +61,9 @@ function colourOfPackage(packages, palette) {
   return ({ node, up }) => (up && hues.get(packageOf(node))) || palette.still;
 }
 
-function paint(canvas, boxes, { width, row, colourOf, palette, found, hovered }) {
+function paint(canvas, boxes, { width, row, colourOf, palette, found }) {
   const height = row * Math.min(MOST_ROWS, 1 + boxes.reduce((most, box) => Math.max(most, box.row), 0));
-  const ratio = window.devicePixelRatio || 1;
+  const ratio = Math.min(window.devicePixelRatio || 1, Math.sqrt(MOST_PIXELS / (width * height)));
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   canvas.style.height = `${height}px`;
@@ -76,9 +77,9 @@ function paint(canvas, boxes, { width, row, colourOf, palette, found, hovered })
     const place = { x: box.x * width, y: box.row * row, width: box.room * width, height: row };
     const whole = colourOf(box.frame);
     const colour = dimmed ? mixed(palette.surface, whole, DIMMED) : whole;
-    fill(pen, place, box === hovered ? mixed(colour, palette.ink, 0.14) : colour);
+    fill(pen, place, colour);
     mark(pen, place, box, palette, dimmed);
-    label(pen, place, labelOf(box), dimmed ? css(mixed(palette.surface, palette.ink, 0.62)) : labelOn(colour));
+    label(pen, place, box, dimmed ? css(mixed(palette.surface, palette.ink, 0.62)) : labelOn(colour));
   }
 }
 
@@ -125,10 +126,12 @@ function hatch(pen, x, y, width, height) {
   pen.stroke();
 }
 
-function label(pen, { x, y, width, height }, text, colour) {
+function label(pen, { x, y, width, height }, box, colour) {
   if (width < LABELLED) return;
+  // Measuring takes most of the time of drawing, and a box is as wide as long as it is there.
+  box.label ??= cut(pen, labelOf(box), width - 2 * PADDING);
   pen.fillStyle = colour;
-  pen.fillText(cut(pen, text, width - 2 * PADDING), x + PADDING, y + height / 2);
+  pen.fillText(box.label, x + PADDING, y + height / 2);
 }
 
 // As much of a text as fits, with a sign that there is more.
@@ -145,7 +148,7 @@ function cut(pen, text, room) {
 
 function labelOf({ frame, run }) {
   const way = wayOf(frame.node);
-  const state = frame.node.state === "both" ? "" : ` (${frame.node.state})`;
+  const state = way && frame.node.state !== "both" ? ` (${frame.node.state})` : "";
   const name = run
     ? `${run.length} frames: ${run[0].node.name} \u2026 ${run.at(-1).node.name}`
     : frame.node.name;

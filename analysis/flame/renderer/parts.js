@@ -19,18 +19,20 @@ function searchBox(controls, searched) {
   return box;
 }
 
-// Of which side the width is the cost.
+// Of which side the width is the cost; the first choice is where one begins.
 function widthChoice(controls, sides, chosen) {
   const group = element("fieldset", controls, { class: "widths" });
   element("legend", group, {}, "Width");
   const name = `flame-width-${Math.random().toString(36).slice(2)}`; // one group a flamegraph
-  for (const [by, text] of [[LARGER, "the larger"], ...sides.map((side, place) => [place, side])]) {
+  const radios = [[LARGER, "the larger"], ...sides.map((side, place) => [place, side])].map(([by, text]) => {
     const label = element("label", group);
     const radio = element("input", label, { type: "radio", name });
     radio.checked = by === LARGER;
     radio.addEventListener("change", () => chosen(by));
     element("span", label, {}, text);
-  }
+    return radio;
+  });
+  return radios[0];
 }
 
 function foldBox(controls, changed) {

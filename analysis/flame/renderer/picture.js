@@ -8,14 +8,16 @@ class Picture {
   constructor(host, data) {
     this.host = host;
     this.data = data;
-    this.words = new Words(data);
+    this.sides = apart(data.sides);
+    this.words = new Words(data, this.sides);
     this.frames = framesOf(data.tree);
     this.packages = packagesOf(this.frames);
-    this.two = data.sides.length > 1;
+    this.two = this.sides.length > 1;
     this.focus = this.selected = this.frames[0];
     this.hovered = this.matches = null;
     this.unfolded = new Set();
     this.boxes = [];
+    this.rows = []; // the same boxes, by their row
     this.coarse = matchMedia("(pointer: coarse)").matches;
     this.row = this.coarse ? COARSE_ROW : ROW;
     weigh(this.frames, this.two ? LARGER : 0);
@@ -28,10 +30,10 @@ class Picture {
     const controls = element("div", this.host, { class: "controls" });
     this.find = searchBox(controls, () => this.look());
     this.told = element("output", controls, { class: "told", "aria-live": "polite" });
-    if (this.two) widthChoice(controls, this.data.sides, (by) => this.measureBy(by));
+    if (this.two) this.larger = widthChoice(controls, this.sides, (by) => this.measureBy(by));
     this.fold = foldBox(controls, (folded) => this.foldAll(folded));
     const reset = element("button", controls, { type: "button" }, "Reset");
-    reset.addEventListener("click", () => this.home());
+    reset.addEventListener("click", () => this.reset());
   }
 
   buildStage() {
@@ -42,6 +44,7 @@ class Picture {
     const asked = { tabindex: "0", role: "application", "aria-label": name };
     this.canvas = element("canvas", stage, { ...asked, "aria-roledescription": "flamegraph" });
     this.ring = element("div", stage, { class: "ring", "aria-hidden": "true" });
+    this.shade = element("div", stage, { class: "shade", "aria-hidden": "true", hidden: "" });
     this.tip = element("div", stage, { class: "tip", "aria-hidden": "true", hidden: "" });
     this.card = element("div", this.host, { class: "card" });
     this.spoken = element("p", this.host, { class: "spoken", "aria-live": "polite" });
@@ -57,7 +60,7 @@ class Picture {
       ? colourOfChange(this.frames, this.palette)
       : colourOfPackage(this.packages, this.palette);
     const meanings = this.two
-      ? meaningsOfChange(this.data.sides[1])
+      ? meaningsOfChange(this.sides[1])
       : meaningsOfPackages(this.packages, this.data.tree.cost[0]);
     showLegend(this.legend, meanings);
     this.redraw();
@@ -67,14 +70,18 @@ class Picture {
     this.width = this.canvas.clientWidth;
     if (!this.width) return; // not in view: drawn when it has a size
     this.boxes = boxesFrom(this.frames, this.focus, this.unfolded, NARROWEST / this.width);
+    this.rows = [];
+    for (const box of this.boxes) (this.rows[box.row] ??= []).push(box);
+    this.read(null);
     this.draw();
     showWay(this.way, this.focus, (frame) => this.zoom(frame));
     this.showSelected();
   }
 
   draw() {
-    const { width, row, colourOf, palette, hovered } = this;
-    if (width) paint(this.canvas, this.boxes, { width, row, colourOf, palette, hovered, found: this.matches?.found });
+    const { width, row, colourOf, palette, matches } = this;
+    const found = matches?.found.size ? matches.found : null;
+    if (width) paint(this.canvas, this.boxes, { width, row, colourOf, palette, found });
   }
 
   boxOf(frame) {
@@ -84,17 +91,33 @@ class Picture {
   showSelected() {
     const box = this.boxOf(this.selected) ?? this.boxes[0];
     if (!box.run) this.selected = box.frame;
-    const { width, row } = this;
-    const sides = { left: box.x * width, top: box.row * row, width: box.room * width - 1, height: row - 1 };
-    for (const [side, px] of Object.entries(sides)) this.ring.style[side] = `${px}px`;
+    this.lay(this.ring, box);
     this.ring.classList.toggle("quiet", this.selected === this.focus);
     this.card.replaceChildren(this.words.card(box));
+  }
+
+  // The box that the pointer is on, with its card beside it; none takes both away.
+  read(box) {
+    if (box !== this.hovered) {
+      this.hovered = box;
+      this.tip.replaceChildren(...(box ? [this.words.card(box)] : []));
+      if (box) this.lay(this.shade, box);
+    }
+    this.shade.hidden = this.tip.hidden = !box;
+    this.canvas.style.cursor = box ? "pointer" : "default";
+  }
+
+  // Put something over a box.
+  lay(cover, box) {
+    const { width, row } = this;
+    const sides = { left: box.x * width, top: box.row * row, width: box.room * width - 1, height: row - 1 };
+    for (const [side, px] of Object.entries(sides)) cover.style[side] = `${px}px`;
   }
 
   under(event) {
     const area = this.canvas.getBoundingClientRect();
     const x = (event.clientX - area.left) / area.width;
-    const row = Math.floor((event.clientY - area.top) / this.row);
-    return this.boxes.find((box) => box.row === row && box.x <= x && x < box.x + box.room) ?? null;
+    const row = this.rows[Math.floor((event.clientY - area.top) / this.row)] ?? [];
+    return row.find((box) => box.x <= x && x < box.x + box.room) ?? null;
   }
 }

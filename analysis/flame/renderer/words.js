@@ -1,7 +1,12 @@
 // What is said of frames: on cards, in sentences for a screen reader, and of a search.
 
+// Two profiles may have one name.
+function apart([a, b]) {
+  return a === b ? [`${a} (A)`, `${b} (B)`] : [a, b].filter((name) => name !== undefined);
+}
+
 class Words {
-  constructor({ unit, sides, tree }) {
+  constructor({ unit, tree }, sides) {
     this.shares = unit === "share";
     this.unit = unit;
     this.sides = sides;
@@ -18,6 +23,13 @@ class Words {
     return costs.map((cost, side) => percent(whole[side] ? cost / whole[side] : 0)).join(" \u2192 ");
   }
 
+  // Rare frames are often sampled on one side only, which says little.
+  stated({ state, changed }) {
+    if (state === "both") return "";
+    const [before, after] = this.sides;
+    return changed ? state : `seen in ${state === "new" ? after : before} only`;
+  }
+
   // A box as one reads it: names, costs, and whether a difference is more than noise.
   card({ frame, run }) {
     const part = document.createDocumentFragment();
@@ -25,7 +37,7 @@ class Words {
     const title = element("p", part, { class: "name" });
     element("b", title, {}, run ? `${run.length} frames` : node.name);
     const about = [run ? `${run[0].node.name} \u2026 ${run.at(-1).node.name}` : node.file];
-    if (node.state !== "both") about.push(node.state);
+    about.push(this.stated(node));
     element("span", title, {}, ` ${about.filter(Boolean).join(" \u00b7 ")}`);
     this.costs(part, node);
     if (this.two) element("p", part, { class: "noise" }, this.doubted(node));
@@ -57,7 +69,7 @@ class Words {
   sentence(frame, folded) {
     const { node } = frame;
     const costs = node.cost.map((cost) => this.write(cost)).join(" to ");
-    const state = node.state === "both" ? "" : `, ${node.state}`;
+    const state = node.state === "both" ? "" : `, ${this.stated(node)}`;
     const one = folded ? `, one of ${frame.run.length} folded frames` : "";
     const calls = frame.children.length ? `, calls ${frame.children.length}` : "";
     const said = `${frame.text}${state}: ${costs} ${this.shares ? "of the samples" : this.unit}${one}${calls}.`;
@@ -66,7 +78,6 @@ class Words {
 
   // What a search found, and what that costs together.
   counted({ found, cost }) {
-    if (!found.size) return "nothing found";
     const costs = cost.map((each) => this.write(each)).join(" \u2192 ");
     const said = this.shares ? costs : `${costs} ${this.unit} (${this.shared(cost)})`;
     return `${found.size} ${found.size > 1 ? "frames" : "frame"}, ${said}`;
