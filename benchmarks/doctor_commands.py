@@ -12,11 +12,11 @@ from rich.console import Console
 
 from benchmarks.doctor import table
 from benchmarks.doctor.examine import Asked, examine
-from benchmarks.doctor.findings import Grade, count
+from benchmarks.doctor.findings import Grade, Section, count
 from benchmarks.processes import RunError
 from benchmarks.progress import Display
 from benchmarks.recorder import now
-from benchmarks.run import stopped_by_signals
+from benchmarks.signals import stopped_by_signals
 from benchmarks.snapshot import duration_s
 
 EXAMPLES = """
@@ -74,7 +74,23 @@ def doctor(
     The exit status is 1 if there is a PROBLEM.
     """
     asked = Asked(url, None if no_load else seconds(load), clients)
+    sections, complete = _examined(asked)
+    if sections and form is Format.JSON:
+        found = table.as_dict(asked.address, now(), sections, complete=complete)
+        print(json.dumps(found, indent=1))
+    elif sections:
+        table.show(sections, Console(highlight=False, markup=False), complete=complete)
+    sys.stdout.flush()
+    if not complete:
+        raise typer.Exit(130)
+    if count(sections, Grade.PROBLEM):
+        raise typer.Exit(1)
+
+
+def _examined(asked: Asked) -> tuple[list[Section], bool]:
+    """What was found, and whether that is all: Ctrl-C in a load keeps what was found before."""
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    sections: list[Section] = []
     with Display("doctor", (), console) as display:
 
         def say(text: str) -> None:
@@ -85,16 +101,11 @@ def doctor(
 
         try:
             with stopped_by_signals():
-                sections = list(examine(asked, say, display.show))
+                for section in examine(asked, say, display.show):
+                    sections.append(section)
         except KeyboardInterrupt:
-            raise typer.Exit(130) from None
-    if form is Format.JSON:
-        print(json.dumps(table.as_dict(asked.address, now(), sections), indent=1))
-    else:
-        table.show(sections, Console(highlight=False, markup=False))
-    sys.stdout.flush()
-    if count(sections, Grade.PROBLEM):
-        raise typer.Exit(1)
+            return sections, False
+    return sections, True
 
 
 def seconds(text: str) -> float:

@@ -7,6 +7,7 @@ The real service, of which one part is put out of order before it starts.
 """
 
 import os
+import resource
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from service.tracks import TrackA, TrackNull
 from service.triton import Pool
 
 LEAK_BYTES, LEAK_EVERY_S = 2_000_000, 0.05
+FEW_FILES = 256
 
 
 def put(owner: Any, **parts: Any) -> None:
@@ -54,6 +56,12 @@ def other_loop() -> None:
     configured(lambda config: vars(config).update(loop="asyncio", http="h11"))
 
 
+def few_files() -> None:
+    """It may open few files, as after `ulimit -Sn 256`."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, hard))
+
+
 def never_recycle() -> None:
     """Its workers do not count their requests."""
     configured(lambda config: vars(config).update(limit_max_requests=None))
@@ -84,7 +92,7 @@ def configured(change: Callable[[Any], None]) -> None:
     put(server, configuration=configuration)
 
 
-FAULTS = {f.__name__: f for f in (leak, fail, other_loop, never_recycle, no_pool)}
+FAULTS = {f.__name__: f for f in (leak, fail, other_loop, few_files, never_recycle, no_pool)}
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.doctor import bottleneck, load_checks, triton
+from benchmarks.doctor import bottleneck, inside_checks, triton
 from benchmarks.doctor import load as loads
 from benchmarks.doctor import service as services
 from benchmarks.doctor.findings import Grade
@@ -53,7 +53,7 @@ def test_triton_counts_as_the_services_and_is_found_by_where_it_listens(
 def test_a_pool_that_works_is_ok_and_so_are_tensors_in_shared_memory(
     pooled: tuple[Service, Loaded],
 ) -> None:
-    findings = list(load_checks.findings(*pooled))
+    findings = list(inside_checks.findings(*pooled))
     assert one(findings, "pool").grade is Grade.OK
     assert one(findings, "tensors").grade is Grade.OK
 
@@ -76,7 +76,7 @@ def test_a_client_for_each_request_is_a_note(
 ) -> None:
     plain = serving(PRESET="baseline", TRACK="B", TRITON_URL=narrow.grpc)
     service, load = loaded(plain, 2)
-    findings = list(load_checks.findings(service, load))
+    findings = list(inside_checks.findings(service, load))
     assert one(of_service(plain), "Triton clients").grade is Grade.NOTE
     pool = one(findings, "pool")
     assert pool.grade is Grade.NOTE
@@ -89,7 +89,7 @@ def test_a_pool_that_is_passed_by_is_a_problem(tmp_path: Path, narrow: Server) -
         seen, load = loaded(service, 2)
         clients = one(of_service(service), "Triton clients")
     assert clients.grade is Grade.OK  # what it says of itself: only its work shows it
-    found = one(load_checks.findings(seen, load), "pool")
+    found = one(inside_checks.findings(seen, load), "pool")
     assert found.grade is Grade.PROBLEM
     assert "the pool is passed by, or too small" in found.found
 

@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from benchmarks.doctor.findings import Finding, judged
+from benchmarks.doctor.findings import Finding, Grade, judged
 from benchmarks.doctor.service import Service
 
 # Of these /health says what is active, under the setting's own name.
+ACTIVE = ("performance", "optimizations")
 OPTIMIZATIONS = ("json", "imaging", "upload", "middleware", "loop", "http")
 PYTHON_BACKEND = "triton-python"
 
 
 def findings(service: Service) -> Iterator[Finding]:
     """All checks of what is active."""
+    yield from presets(service)
     for name in OPTIMIZATIONS:
         yield optimization(service, name)
     yield pillow(service)
@@ -27,17 +29,29 @@ def findings(service: Service) -> Iterator[Finding]:
     yield versions(service)
 
 
+def presets(service: Service) -> Iterator[Finding]:
+    """Whether this checkout's service says what the preset `optimized` is; nothing if it does."""
+    if service.untold:
+        yield Finding(
+            "preset",
+            Grade.NOTE,
+            f"not known, and not compared with: {' '.join(service.untold.split())}",
+            "the preset optimized, as this checkout's service has it",
+            "SERVICE_PRESET=optimized python -m service settings",
+        )
+
+
 def optimization(service: Service, name: str) -> Finding:
     """One setting: wanted, active, and what the preset `optimized` has."""
-    wanted, best = service.setting(name.upper()), service.optimized.get(f"SERVICE_{name.upper()}")
-    active = service.said("performance", "optimizations", name)
     variable = f"SERVICE_{name.upper()}"
+    wanted, active = service.setting(name.upper()), service.said(*ACTIVE, name)
+    best = service.optimized.get(variable, active)
     contradiction = active != wanted
     return judged(
         name,
         f"{active} is active, though {variable} is {wanted}" if contradiction else f"{active}",
         f"{wanted}, as it was set" if contradiction else f"{best}, as in the preset optimized",
-        f"windtunnel profile --url {service.address} --output profile.svg"
+        f"windtunnel profile --url {service.url} --output profile.svg"
         if contradiction
         else f"{variable}={best} windtunnel serve",
         note=active != best,

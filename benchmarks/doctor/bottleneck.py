@@ -1,22 +1,26 @@
 """
 What limits a service under a load: the first of its resources that is full.
 
-Looked at from the outside in: the generator, a GPU, Triton's queue, an event loop, the threads, the
-CPUs. Where the CPUs are full, the stage that takes most of a request says what for. A closed loop
-fills nothing when its clients are few: that is said, and not a guess.
+Looked at from the outside in: the generator, a GPU, the control group, other programs, Triton's
+queue, an event loop, the threads, the CPUs. Where the CPUs are full, the stage that takes most of a
+request says what for. A closed loop fills nothing when its clients are few: that is said, and not a
+guess.
 """
 
 import shlex
 from collections.abc import Iterator
 
-from benchmarks.doctor import load as loads
+import psutil
+
 from benchmarks.doctor import watch
 from benchmarks.doctor.findings import Finding, Grade, judged
 from benchmarks.doctor.load import Loaded
-from benchmarks.doctor.service import START, Service
+from benchmarks.doctor.load_checks import fewer_clients
+from benchmarks.doctor.service import Service
 
 GPU_FULL = 0.90
 QUEUE_FULL = 0.30  # of an answer's time
+HELD_FULL = 0.50  # of the periods of a control group
 LOOP_FULL = 0.70  # of a core: what is left is lost between requests
 CPU_FULL = 0.85
 IMAGING = ("decode", "preprocess")
@@ -26,8 +30,10 @@ COMPUTING = (*IMAGING, "infer", "postprocess", "serialize")
 def finding(service: Service, load: Loaded) -> Finding:
     """The bottleneck; none of them may be full."""
     if load.response_ms is None:
-        return judged("bottleneck", "no answer to look at", "answers", START, problem=True)
-    candidates = (generator, gpu, others, triton_queue, event_loop, slots, cpu)
+        return judged(
+            "bottleneck", "no answer to look at", "answers", service.picture, problem=True
+        )
+    candidates = (generator, gpu, limit, others, triton_queue, event_loop, slots, cpu)
     found = (each for check in candidates for each in check(service, load))
     return next(found, None) or nothing(service, load)
 
@@ -40,7 +46,7 @@ def generator(service: Service, load: Loaded) -> Iterator[Finding]:
             Grade.PROBLEM,
             "the generator: what it measured is itself",
             "a service that is the limit",
-            f"windtunnel doctor --url {service.address} --clients {max(1, load.clients // 2)}",
+            fewer_clients(service, load),
         )
 
 
@@ -64,13 +70,27 @@ def others(service: Service, load: Loaded) -> Iterator[Finding]:
     if not mine or machine["busy_share"] < CPU_FULL:
         return
     share = machine["other_cpu_share"]
-    if share * loads.cpus() > mine["cpu_s"] / load.window_s:
+    if share * (psutil.cpu_count() or 1) > mine["cpu_s"] / load.window_s:
         yield Finding(
             "bottleneck",
             Grade.PROBLEM,
             f"other programs: they use {share:.0%} of the CPUs, more than the service does",
             "a machine of its own, or a quiet one",
             "top",
+        )
+
+
+def limit(service: Service, load: Loaded) -> Iterator[Finding]:
+    """A control group that has used its time and waits for the next period."""
+    held, periods = watch.held(load.moments)
+    if service.limit and held > HELD_FULL * periods:
+        yield Finding(
+            "bottleneck",
+            Grade.NOTE,
+            f"the CPU limit: the service's control group may use {service.limit.cpus:g} CPUs, and"
+            f" is held back in {held / periods:.0%} of all periods",
+            "the machine's own CPUs",
+            service.limit.command,
         )
 
 
@@ -104,14 +124,13 @@ def event_loop(service: Service, load: Loaded) -> Iterator[Finding]:
             f"an event loop: its thread uses {share:.0%} of a core, and a worker has no other",
             "inference; a worker more, or less work on the loop (SERVICE_MIDDLEWARE=asgi,"
             " SERVICE_HTTP=httptools, SERVICE_JSON=bytes)",
-            "windtunnel tune --preset optimized"
-            f" --knob workers={workers:.0f},{workers + 1:.0f},{2 * workers + 1:.0f}",
+            tune(service, "workers", workers, workers + 1, 2 * workers + 1),
         )
 
 
 def slots(service: Service, load: Loaded) -> Iterator[Finding]:
     """Threads that are all taken while CPUs are idle."""
-    busy = cpu_share(service, load)
+    busy, threads = cpu_share(service, load), service.number("THREADS")
     if load.share_of("queue") >= QUEUE_FULL and busy is not None and busy < CPU_FULL:
         yield Finding(
             "bottleneck",
@@ -119,16 +138,22 @@ def slots(service: Service, load: Loaded) -> Iterator[Finding]:
             f"the threads: {load.share_of('queue'):.0%} of an answer's time is spent waiting for"
             f" one, while only {busy:.0%} of the CPUs are busy",
             "threads for all CPUs",
-            "windtunnel tune --preset optimized --knob threads="
-            + ",".join(f"{service.number('THREADS') * factor:.0f}" for factor in (1, 2, 4)),
+            tune(service, "threads", threads, 2 * threads, 4 * threads),
         )
 
 
 def cpu_share(service: Service, load: Loaded) -> float | None:
-    """How full the service's CPUs are; of one that is elsewhere by what it says of itself."""
+    """
+    How full the CPUs are that the service may use.
+
+    Of those that it is limited to, its own use is known; of one elsewhere, what it says of itself.
+    """
+    there, used = service.cpus, load.service_cores
     if load.usage.get("service"):
+        if there and used is not None and there < (psutil.cpu_count() or 1):
+            return min(1.0, used / there)
         return float(load.usage["machine"]["busy_share"])
-    there, used = service.said("machine", "cores"), load.service_cores
+    there = service.said("machine", "cores")
     return used / there if used is not None and isinstance(there, int) and there > 0 else None
 
 
@@ -139,7 +164,7 @@ def cpu(service: Service, load: Loaded) -> Iterator[Finding]:
         return
     times = {stage: load.stages_ms.get(stage, 0.0) for stage in COMPUTING}
     total = sum(times.values())
-    said = f"the CPU: {busy:.0%} of all CPUs are busy, the service uses {cores:.1f} of them"
+    said = f"the CPU: {busy:.0%} of its CPUs are busy, the service uses {cores:.1f} of them"
     if not total:
         yield judged("bottleneck", said, "inference", profile(service), note=True)
         return
@@ -167,8 +192,18 @@ def next_step(service: Service, stage: str) -> str:
 
 
 def profile(service: Service) -> str:
-    """Whose frames they are."""
-    return f"windtunnel profile --url {service.address} --output profile.svg"
+    """Whose frames they are; processes elsewhere cannot be looked into, only loaded."""
+    if not service.pids:
+        return f"windtunnel tune --url {service.url} --clients 1,8,32"
+    return f"windtunnel profile --url {service.url} --output profile.svg"
+
+
+def tune(service: Service, knob: str, *values: float) -> str:
+    """A sweep of one of our settings; what another server has is not known."""
+    if not service.known:
+        return profile(service)
+    listed = ",".join(f"{value:.0f}" for value in values)
+    return f"windtunnel tune --preset optimized --knob {knob}={listed}"
 
 
 def nothing(service: Service, load: Loaded) -> Finding:
@@ -182,6 +217,6 @@ def nothing(service: Service, load: Loaded) -> Finding:
         "bottleneck",
         f"nothing is full with {load.clients} clients: {', '.join(seen)}",
         "a load under which something is",
-        f"windtunnel doctor --url {service.address} --clients {4 * load.clients}",
+        f"windtunnel doctor --url {service.url} --clients {4 * load.clients}",
         note=True,
     )

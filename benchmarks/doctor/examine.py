@@ -13,6 +13,7 @@ from benchmarks.doctor import (
     active_checks,
     bottleneck,
     host,
+    inside_checks,
     limit_checks,
     load,
     load_checks,
@@ -37,6 +38,7 @@ class Asked:
     url: str | None = None
     load_s: float | None = 5.0  # None: no load
     clients: int = 8
+    watch_s: float = 1.0  # of the machine, before there is a load
     root: Path = Path("/")
 
     @property
@@ -48,16 +50,17 @@ class Asked:
 def examine(asked: Asked, say: Say, show: Show) -> Iterator[Section]:
     """Each section as it is found."""
     services.divided(asked.address)  # a URL that is none is said before anything is looked at
-    say(f"looking at the machine for {duration(host.WATCH_S)}")
-    machine = host.look(asked.root)
+    say(f"looking at the machine for {duration(asked.watch_s)}")
+    machine = host.look(asked.root, asked.watch_s)
     service = services.look(asked.address)
     found = (*machine_checks.findings(machine), *tools.findings(asked.root, service.pid))
-    yield Section("machine", found)
-    yield Section(f"service at {service.address}", tuple(of_service(asked, service, machine)))
+    yield Section("machine", "machine", found)
+    title = f"service at {service.address}"
+    yield Section("service", title, tuple(of_service(asked, service, machine)))
     if asked.load_s is not None and service.answers and not service.missing:
         say(f"{asked.clients} clients for {duration(load.WARMUP_S + asked.load_s)}")
         title = f"under load: {asked.clients} clients for {asked.load_s:g} s"
-        yield Section(title, tuple(of_load(asked, service, show)))
+        yield Section("load", title, tuple(of_load(asked, service, show)))
 
 
 def of_service(asked: Asked, service: Service, machine: Host) -> Iterator[Finding]:
@@ -67,7 +70,7 @@ def of_service(asked: Asked, service: Service, machine: Host) -> Iterator[Findin
             "answers",
             "nobody",
             "a service; without one only the machine is looked at",
-            START if asked.url is None else f"curl {service.address}/health",
+            START if asked.url is None else f"curl {service.typed('/health')}",
             note=asked.url is None,
             problem=asked.url is not None,
         )
@@ -76,7 +79,7 @@ def of_service(asked: Asked, service: Service, machine: Host) -> Iterator[Findin
             "answers",
             "somebody, but /health is not that of a service of this project",
             "the service that is meant; of others only the load is looked at",
-            f"curl {service.address}/health",
+            f"curl {service.typed('/health')}",
             note=True,
         )
     else:
@@ -90,9 +93,9 @@ def of_load(asked: Asked, service: Service, show: Show) -> Iterator[Finding]:
     try:
         loaded = load.take(service, asked.clients, asked.load_s, show)
     except RunError as error:
-        first = f"curl -F image=@loadtests/images/cat-451x300.jpg {service.address}/predict/nano"
         said = " ".join(str(error).split())  # a generator's last lines, in one
-        yield Finding("load", Grade.PROBLEM, said, "one real picture is answered", first)
+        yield Finding("load", Grade.PROBLEM, said, "one real picture is answered", service.picture)
         return
     yield from load_checks.findings(service, loaded)
+    yield from inside_checks.findings(service, loaded)
     yield bottleneck.finding(service, loaded)

@@ -5,9 +5,8 @@ A PROBLEM makes a service fail or a measurement wrong; a NOTE is to be known, an
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 
 class Grade(StrEnum):
@@ -28,15 +27,12 @@ class Finding:
     expected: str
     next_step: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
-        """For the JSON output."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Section:
     """The findings about one thing: the machine, the service, the load."""
 
+    name: str  # of these three, for scripts
     title: str
     findings: tuple[Finding, ...]
 

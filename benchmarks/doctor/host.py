@@ -15,6 +15,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks import machine
+from benchmarks.doctor.files import number, read
+from benchmarks.doctor.group import Limit, limit_of
 
 WATCH_S = 1.0
 TOP = 3
@@ -38,7 +40,6 @@ class Watched:
     busy_share: float
     steal_share: float
     swapped_bytes: int
-    throttled: int  # periods in which the control group was held back
     top: tuple[Busy, ...]
 
 
@@ -48,7 +49,7 @@ class Host:
 
     root: Path
     cores: tuple[tuple[int, ...], ...]  # CPUs by physical core
-    quota: float | None  # CPUs that the control group may use; None: no limit
+    limit: Limit | None  # of CPU time, by our own control group
     virtualization: str | None
     governors: tuple[str, ...]
     turbo: str | None  # the file that switches it off, where it is on
@@ -70,7 +71,7 @@ def look(root: Path = Path("/"), watch_s: float = WATCH_S) -> Host:
     return Host(
         root=root,
         cores=tuple(machine.cores()),
-        quota=quota(read(root, "sys/fs/cgroup/cpu.max")),
+        limit=limit_of(root),
         virtualization=machine.facts()["virtualization"],
         governors=governors(root),
         turbo=turbo_switch(root),
@@ -78,38 +79,8 @@ def look(root: Path = Path("/"), watch_s: float = WATCH_S) -> Host:
         memory_bytes=memory.total,
         available_bytes=memory.available,
         swap_used_bytes=psutil.swap_memory().used,
-        watched=watch(root, watch_s),
+        watched=watch(watch_s),
     )
-
-
-def read(root: Path, name: str) -> str | None:
-    """The text of a file; None without it."""
-    try:
-        return (root / name).read_text(errors="replace").strip() or None
-    except OSError:
-        return None
-
-
-def number(root: Path, name: str) -> int | None:
-    """The whole number in a file; None without one."""
-    try:
-        return int(read(root, name) or "")
-    except ValueError:
-        return None
-
-
-def table(text: str | None) -> dict[str, int]:
-    """Lines of a name and a number, as in cpu.stat."""
-    pairs = (line.split() for line in (text or "").splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
-
-
-def quota(text: str | None) -> float | None:
-    """CPUs by cpu.max: `150000 100000` is 1.5, `max 100000` no limit."""
-    allowed, _, period = (text or "").partition(" ")
-    if allowed.isdigit() and period.isdigit() and int(period):
-        return int(allowed) / int(period)
-    return None
 
 
 def governors(root: Path) -> tuple[str, ...]:
@@ -127,10 +98,10 @@ def turbo_switch(root: Path) -> str | None:
     return None
 
 
-def watch(root: Path, seconds: float) -> Watched:
+def watch(seconds: float) -> Watched:
     """What the machine does while we wait."""
     before, processes = psutil.cpu_times(), cpu_by_process()
-    swap, throttled = _swapped(), _throttled(root)
+    swap = _swapped()
     began = time.monotonic()
     time.sleep(seconds)
     took_s = time.monotonic() - began
@@ -145,7 +116,6 @@ def watch(root: Path, seconds: float) -> Watched:
         busy_share=max(0.0, total - idle - steal) / total,
         steal_share=steal / total,
         swapped_bytes=_swapped() - swap,
-        throttled=_throttled(root) - throttled,
         top=busiest(processes, cpu_by_process(), took_s),
     )
 
@@ -153,10 +123,6 @@ def watch(root: Path, seconds: float) -> Watched:
 def _swapped() -> int:
     swap = psutil.swap_memory()
     return int(swap.sin + swap.sout)
-
-
-def _throttled(root: Path) -> int:
-    return table(read(root, "sys/fs/cgroup/cpu.stat")).get("nr_throttled", 0)
 
 
 Processes = Mapping[tuple[int, float], tuple[str, float]]

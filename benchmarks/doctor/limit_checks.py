@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import psutil
 
-from benchmarks.doctor import host
+from benchmarks import listening
 from benchmarks.doctor.exposition import Page
+from benchmarks.doctor.files import number
 from benchmarks.doctor.findings import Finding, judged
 from benchmarks.doctor.host import Host
-from benchmarks.doctor.processes import process
 from benchmarks.doctor.service import Service
 
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
 # Threads that compute, for each CPU: beyond, they only take turns.
 MOST_THREADS = 2.0
 SOMAXCONN = "proc/sys/net/core/somaxconn"
@@ -44,7 +44,7 @@ def ready(service: Service) -> Finding:
         "ready",
         service.missing or "yes",
         "/readyz answers 200",
-        "windtunnel triton" if triton else f"curl {service.address}/readyz",
+        "windtunnel triton" if triton else f"curl {service.typed('/readyz')}",
         problem=bool(service.missing),
     )
 
@@ -60,7 +60,7 @@ def workers(service: Service) -> Finding:
         if counted
         else f"{wanted:.0f} are wanted; how many are there is not told without SERVICE_METRICS=on",
         "all of them",
-        f"windtunnel doctor --url {service.address}"
+        f"windtunnel doctor --url {service.url}"
         if counted
         else "SERVICE_METRICS=on windtunnel serve",
         note=not counted,
@@ -73,12 +73,12 @@ def threads(service: Service, machine: Host) -> Finding:
     shape = [service.number(name) for name in ("WORKERS", "THREADS", "ENGINE_THREADS")]
     total = shape[0] * shape[1] * shape[2]
     said = service.said("machine", "cores")
-    cpus = said if isinstance(said, int) and said > 0 else machine.cpus
+    cpus = service.cpus or (said if isinstance(said, int) and said > 0 else machine.cpus)
     best = service.optimized.get("SERVICE_WORKERS", 1)
     return judged(
         "threads",
         f"{total:.0f} that compute ({shape[0]:.0f} workers x {shape[1]:.0f} threads"
-        f" x {shape[2]:.0f} of the engine) for {cpus} CPUs",
+        f" x {shape[2]:.0f} of the engine) for {cpus:g} CPUs",
         f"at most {MOST_THREADS:g} for each CPU: more take turns, and each worker takes memory",
         f"SERVICE_WORKERS={best} windtunnel serve",
         note=total > MOST_THREADS * cpus,
@@ -87,7 +87,7 @@ def threads(service: Service, machine: Host) -> Finding:
 
 def backlog(service: Service, machine: Host) -> Finding:
     """The kernel cuts a longer queue of connections, and says nothing."""
-    wanted, most = service.number("BACKLOG"), host.number(machine.root, SOMAXCONN)
+    wanted, most = service.number("BACKLOG"), number(machine.root, SOMAXCONN)
     cut = most is not None and bool(service.pids) and wanted > most
     return judged(
         "backlog",
@@ -101,7 +101,7 @@ def backlog(service: Service, machine: Host) -> Finding:
 
 def files(service: Service) -> Iterator[Finding]:
     """Each request in flight is a connection, and each connection a file of its worker."""
-    found = process(service.pid) if service.pid else None
+    found = listening.process(service.pid) if service.pid else None
     if found is None:
         return
     try:
@@ -120,18 +120,34 @@ def files(service: Service) -> Iterator[Finding]:
 
 
 def uploads(service: Service, machine: Host) -> Finding:
-    """What admitted requests may hold in memory, if strangers want it."""
-    worst = service.number("WORKERS") * service.number("ADMISSION") * service.number("MAX_BYTES")
-    over = bool(service.pids) and worst > machine.memory_bytes
+    """
+    What requests may hold in memory when as many are admitted as may be.
+
+    Bodies are taken as large as they have come so far: the limits alone allow more than most
+    machines have, and who uploads is not known here.
+    """
+    admitted = service.number("WORKERS") * service.number("ADMISSION")
+    most, body = service.number("MAX_BYTES"), mean_body_bytes(service.page)
+    over = body is not None and admitted * body > machine.memory_bytes and bool(service.pids)
+    fit = machine.memory_bytes / 2 / (body or 1.0) / max(1.0, service.number("WORKERS"))
     return judged(
         "uploads",
-        f"the requests that may be admitted may hold {worst / GIB:.1f} GiB in bodies"
-        f" ({service.number('ADMISSION'):.0f} in a worker, up to"
-        f" {service.number('MAX_BYTES') / 2**20:.1f} MiB each)",
-        f"less than the memory, {machine.memory_bytes / GIB:.1f} GiB, where strangers upload",
-        "SERVICE_ADMISSION=64 SERVICE_MAX_BYTES=8388608 windtunnel serve",
+        f"the {admitted:.0f} requests that may be admitted hold"
+        f" {admitted * most / GIB:.1f} GiB with"
+        f" the largest bodies, of {most / MIB:.1f} MiB"
+        + (f", and {admitted * body / GIB:.2g} GiB with such as came so far" if body else ""),
+        f"less than the memory, {machine.memory_bytes / GIB:.1f} GiB; where strangers upload, by"
+        " the largest",
+        f"SERVICE_ADMISSION={max(1, int(fit))} windtunnel serve",
         note=over,
     )
+
+
+def mean_body_bytes(page: Page | None) -> float | None:
+    """Of the predictions so far; None before the first."""
+    admitted = admitted_so_far(page)
+    received = page.total("api_request_body_bytes_total") if page else None
+    return received / admitted if received and admitted else None
 
 
 def recycling(service: Service) -> Finding:
@@ -156,13 +172,14 @@ def refused(service: Service) -> Finding:
     admitted = admitted_so_far(service.page)
     said = ", ".join(f"{number:.0f} {code}" for code, number in sorted(codes.items()))
     faults = codes.get("internal", 0) > 0
+    counts = f"curl {service.typed('/metrics')} | grep api_refusals_total"
     return judged(
         "refused so far",
         f"{said or 'nothing'}; {admitted:.0f} predictions were admitted"
         if service.page
         else "not told without SERVICE_METRICS=on",
         "no faults of the service (internal), and nothing for want of room",
-        "windtunnel serve 2>&1 | grep failed" if faults else "windtunnel tune --help",
+        counts + ("  # its log says why" if faults else ""),
         note=any(code in OVERLOAD for code in codes),
         problem=faults,
     )

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
-from benchmarks import generator, machine, probe
+from benchmarks import generator, probe
 from benchmarks.doctor import service as services
 from benchmarks.doctor import watch
 from benchmarks.doctor.exposition import Page, grown
-from benchmarks.doctor.host import read
+from benchmarks.doctor.files import read
 from benchmarks.doctor.service import Service
 from benchmarks.environments import ROOT
 from benchmarks.processes import RunError
-from benchmarks.usage import Meter
 from loadtests import samples
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ WARMUP_S = 1.0
 TIMEOUT_S = 10.0
 IMAGES = ROOT / "loadtests/images"
 NETSTAT = "proc/net/netstat"
+STARTED = "process_start_time_seconds"
 
 Show = Callable[[dict[str, Any]], None]
 
@@ -47,7 +47,7 @@ class Loaded:
     after: Page | None = None
     health: dict[str, Any] = field(default_factory=dict)  # afterwards
     inferred: "Inferred | None" = None
-    overflows: int = 0  # connections that this machine's kernel dropped meanwhile
+    overflows: int = 0  # connections that the kernel here dropped meanwhile, whoever listened
 
     @property
     def ok(self) -> int:
@@ -89,6 +89,15 @@ class Loaded:
         # The pages were read around the whole load.
         return None if used is None else used / float(self.summary["instrument"]["wall_s"])
 
+    @property
+    def fresh_workers(self) -> int | None:
+        """Workers that are there after the load and were not before it; None where nobody tells."""
+        pages = (self.before, self.after)
+        old, new = (page.series.get(STARTED) if page else None for page in pages)
+        if old is None or new is None:
+            return None
+        return len({*new.values()} - {*old.values()})
+
     def grown(self, name: str, **labels: str) -> float | None:
         """By how much a counter of the service grew."""
         return grown(name, self.before, self.after, **labels)
@@ -102,24 +111,26 @@ def take(service: Service, clients: int, duration_s: float, show: Show) -> Loade
     with tempfile.TemporaryDirectory(prefix="windtunnel-doctor-") as folder:
         file = Path(folder) / "samples.parquet"
         seen = watch.Watch(service)
-        summary, meter = _run(service, url, clients, duration_s, file, seen, show)
+        summary, meter = generator.measure(
+            _command(url, clients, duration_s, file),
+            WARMUP_S + duration_s + TIMEOUT_S,
+            service.pids,
+            show,
+            also=seen.read,
+        )
         statuses, stages_ms = of_samples(file)
-    window = summary["window"]
-    zero = window["start_unix_ns"]
-    edges = zero + window["measure_start_ns"], zero + window["measure_end_ns"]
-    after = services.page(service.address)
     return Loaded(
         clients=clients,
         summary=summary,
         statuses=statuses,
         stages_ms=stages_ms,
-        usage=meter.over(window),
-        moments=seen.within(*edges),
+        usage=meter.over(summary["window"]),
+        moments=seen.within(summary["window"]),
         before=before,
-        after=after,
+        after=services.page(service.address),
         health=probe.health(service.address, TIMEOUT_S) or {},
         inferred=inferred(),
-        overflows=overflows() - dropped,
+        overflows=overflows() - dropped if service.pids else 0,
     )
 
 
@@ -134,31 +145,14 @@ def _inferences(service: Service) -> Callable[[], "Inferred | None"]:
     return lambda: triton.between(before, triton.counters(address))
 
 
-def _run(
-    service: Service,
-    url: str,
-    clients: int,
-    duration_s: float,
-    file: Path,
-    seen: watch.Watch,
-    show: Show,
-) -> tuple[dict[str, Any], Meter]:
-    """Run the generator; it is not pinned, since a service that is running is not either."""
-    command = [
+def _command(url: str, clients: int, duration_s: float, file: Path) -> list[str]:
+    """The generator's; it is not pinned, since a service that is running is not either."""
+    return [
         *(str(generator.program(ROOT)), "--url", url, "--clients", str(clients)),
         *("--duration", f"{duration_s:g}s", "--warmup", f"{WARMUP_S:g}s"),
         *("--timeout", f"{TIMEOUT_S:g}s", "--images", str(IMAGES), "--calibrate", "100ms"),
         *("--samples", str(file), "--json", "--progress", "json"),
     ]
-    process = generator.start(command, ROOT, None)
-    meter = Meter(service.pids, process.pid, seen.read)
-    try:
-        meter.read_if_due()
-        limit_s = WARMUP_S + duration_s + TIMEOUT_S
-        outcome = generator.follow(process, limit_s, meter, show, lambda: None)
-        return outcome.summary(), meter
-    finally:
-        process.stop(0)
 
 
 def of_samples(file: Path) -> tuple[dict[int, int], dict[str, float]]:
@@ -190,8 +184,3 @@ def overflows(root: Path = Path("/")) -> int:
         if "ListenOverflows" in found:
             return int(found["ListenOverflows"])
     return 0
-
-
-def cpus() -> int:
-    """Those that service and generator share here."""
-    return sum(map(len, machine.cores()))

@@ -37,17 +37,14 @@ def cpus(host: Host) -> Finding:
 
 
 def quota(host: Host) -> Finding:
-    """A control group that is held back stands still for most of each period."""
-    limit = "no limit" if host.quota is None else f"{host.quota:g} CPUs by its control group"
-    throttled = host.watched.throttled
-    held = f", held back in {throttled} periods just now" if throttled else ""
+    """What the generator may use; under load the service's own group is looked at."""
+    limit = host.limit
     return judged(
         "CPU limit",
-        limit + held,
-        "no limit, or one that is never reached: a service that is held back has a long P99",
-        "cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu.stat",
-        note=host.quota is not None and host.quota < host.cpus,
-        problem=throttled > 0,
+        "none" if limit is None else f"{limit.cpus:g} CPUs by the control group of this program",
+        "none: a generator that is held back measures that",
+        limit.command if limit else "",
+        note=limit is not None and limit.cpus < host.cpus,
     )
 
 
@@ -125,7 +122,7 @@ def swap(host: Host) -> Finding:
         "swap",
         f"{used / GIB:.1f} GiB in use, {moved / 2**20:.0f} MiB moved just now",
         "none in use, and nothing moved",
-        "sudo swapoff --all",
+        "swapon --show",
         note=used > 0,
         problem=moved > 0,
     )

@@ -6,16 +6,17 @@ leave the facts empty.
 """
 
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks import environments, probe
+from benchmarks import environments, listening, probe
 from benchmarks.campaign import Variant
-from benchmarks.doctor import processes
 from benchmarks.doctor.exposition import Page, parse
+from benchmarks.doctor.group import Limit, limit_of, usable
 from benchmarks.environments import ROOT
 from benchmarks.processes import RunError
 
@@ -37,7 +38,25 @@ class Service:
     missing: str = ""  # why it is not ready
     page: Page | None = None
     pids: tuple[int, ...] = ()  # of its first process and its Triton; none where they are not here
+    limit: Limit | None = None  # of CPU time, by its control group; seen here only
+    cpus: float | None = None  # that it may use; seen here only
     optimized: dict[str, Any] = field(default_factory=dict)  # that preset's settings, here
+    untold: str = ""  # why those are not known
+
+    @property
+    def url(self) -> str:
+        """What was asked about, as it is typed after --url."""
+        return self.typed(self.path)
+
+    def typed(self, path: str) -> str:
+        """One of its URLs, as a word of a command."""
+        return shlex.quote(self.address + path)
+
+    @property
+    def picture(self) -> str:
+        """The command that posts one real picture."""
+        where = self.typed(self.path or f"/predict/{MODELS[0]}")
+        return f"curl -F image=@{PICTURE.relative_to(ROOT)} {where}"
 
     @property
     def known(self) -> bool:
@@ -107,11 +126,22 @@ def look(url: str) -> Service:
     except probe.FAILURES:
         return Service(address, path)
     health = probe.health(address, TIMEOUT_S) or {}
-    found = Service(address, path, answers=True, health=health)
-    found = replace(found, pids=tuple(pids(found)))
+    found = here(Service(address, path, answers=True, health=health))
     if not found.known:
         return found
-    return replace(found, missing=missing(address), page=page(address), optimized=optimized())
+    best, untold = optimized()
+    return replace(
+        found, missing=missing(address), page=page(address), optimized=best, untold=untold
+    )
+
+
+def here(service: Service) -> Service:
+    """With what is seen of its processes, where they are on this machine."""
+    found = tuple(pids(service))
+    if not found:
+        return service
+    limit = limit_of(Path("/"), found[0])
+    return replace(service, pids=found, limit=limit, cpus=usable(found[0], limit))
 
 
 def missing(address: str) -> str:
@@ -137,23 +167,26 @@ def page(address: str) -> Page | None:
         return None
 
 
-def optimized() -> dict[str, Any]:
-    """What the best known settings are on this machine: the service's own preset says it."""
-    return environments.effective_settings(Variant("optimized", "optimized"), ROOT)
+def optimized() -> tuple[dict[str, Any], str]:
+    """The best known settings on this machine, by the service's own preset, or why nobody knows."""
+    try:
+        return environments.effective_settings(Variant("optimized", "optimized"), ROOT), ""
+    except RunError as error:
+        return {}, str(error)
 
 
 def pids(service: Service) -> Iterator[int]:
     """The first process of the service, and that of its Triton; none if they are not here."""
     worker, triton = service.said("pid"), service.said("triton", "url")
     parts = urlsplit(service.address)
-    port = parts.port or 80
+    port = parts.port or (443 if parts.scheme == "https" else 80)
     if worker is None:  # a server that says nothing of itself
-        worker = processes.listening(f"{parts.hostname}:{port}")
-    first = processes.first_of(worker, port)
-    if first is None:
+        worker = listening.at_address(f"{parts.hostname}:{port}")
+    first = listening.first_of(worker, port)
+    if first is None or not listening.is_here(parts.hostname or ""):
         return
     yield first
-    beside = processes.listening(triton) if service.remote and isinstance(triton, str) else None
+    beside = listening.at_address(triton) if service.remote and isinstance(triton, str) else None
     if beside is not None:
         yield beside
 

@@ -7,6 +7,7 @@ would obey.
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -25,7 +26,7 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else "�" for c in text)
 
 
-def show(sections: Sequence[Section], console: Console) -> None:
+def show(sections: Sequence[Section], console: Console, *, complete: bool = True) -> None:
     """Print all findings; what is not OK with what was expected, and what to type next."""
     names = [finding.check for section in sections for finding in section.findings]
     indent = 2 + GRADES + 2 + max(map(len, names), default=0) + 2
@@ -37,7 +38,8 @@ def show(sections: Sequence[Section], console: Console) -> None:
             for line in _lines(finding, indent, width):
                 console.print(line, soft_wrap=True)
         console.print()
-    console.print(Text(summary(sections)), soft_wrap=True)
+    end = "" if complete else "; stopped, so that this is not all"
+    console.print(Text(summary(sections) + end), soft_wrap=True)
 
 
 def summary(sections: Sequence[Section]) -> str:
@@ -63,17 +65,17 @@ def _lines(finding: Finding, indent: int, width: int) -> Iterator[Text]:
         yield Text.assemble(f"{margin}next: ", (plain(finding.next_step), "bold"))
 
 
-def as_dict(url: str, at: str, sections: Sequence[Section]) -> dict[str, Any]:
-    """For scripts."""
+def as_dict(
+    url: str, at: str, sections: Sequence[Section], *, complete: bool = True
+) -> dict[str, Any]:
+    """For scripts; not complete where it was stopped."""
     return {
         "format": FORMAT,
         "tool": "windtunnel doctor",
         "at": at,
         "url": url,
+        "complete": complete,
         "problems": count(sections, Grade.PROBLEM),
         "notes": count(sections, Grade.NOTE),
-        "sections": {
-            section.title: [finding.as_dict() for finding in section.findings]
-            for section in sections
-        },
+        "sections": [asdict(section) for section in sections],
     }

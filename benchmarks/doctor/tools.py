@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks import generator, machine
 from benchmarks.doctor import host
+from benchmarks.doctor.files import number
 from benchmarks.doctor.findings import Finding, judged
 from benchmarks.environments import ROOT
 from benchmarks.processes import RunError
@@ -75,7 +76,7 @@ def tracing(root: Path, pid: int | None) -> Finding:
     The service itself is tried if there is one: it may be another user's, or have more rights.
     """
     may = host.may_attach(pid) if pid else host.may_attach_to_others()
-    scope = host.number(root, SCOPE)
+    scope = number(root, SCOPE)
     able = host.has_capability(root, host.CAP_SYS_PTRACE)
     whom = f"process {pid}" if pid else "processes that it did not start"
     why = f"CAP_SYS_PTRACE {'yes' if able else 'no'}, kernel.yama.ptrace_scope " + (
@@ -99,7 +100,7 @@ def in_container() -> bool:
 
 def counters(root: Path) -> Finding:
     """Whether perf could count; nothing here needs it, but who looks for cache misses does."""
-    level = host.number(root, PARANOID)
+    level = number(root, PARANOID)
     able = host.has_capability(root, host.CAP_PERFMON)
     closed = level is not None and level >= CLOSED and not able
     said = "not in this kernel" if level is None else f"kernel.perf_event_paranoid {level}"

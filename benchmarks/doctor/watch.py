@@ -1,19 +1,20 @@
 """
-What is watched of a service while it is under load: its memory, its event loops, its GPU.
+What is watched of a service while it is under load: memory, event loops, its group's CPU, its GPU.
 
-Read with each reading of the Meter, twice a second; the counters of the measured window are the
+Taken with each reading of the Meter, twice a second; the counters of the measured window are the
 differences of the first and the last reading in it.
 """
 
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import psutil
 
 from benchmarks import probe
-from benchmarks.doctor import processes
 from benchmarks.doctor.service import Service, at
+from benchmarks.usage import Meter
 
 GPU_TIMEOUT_S = 1.0
 
@@ -26,6 +27,7 @@ class Moment:
     rss_bytes: dict[int, int]
     loop_s: dict[int, float]
     gpu_share: float | None
+    periods: tuple[int, int] = (0, 0)  # of a limited control group: all, and those held back
 
 
 @dataclass(slots=True)
@@ -35,14 +37,16 @@ class Watch:
     service: Service
     moments: list[Moment] = field(default_factory=list)
 
-    def read(self) -> None:
+    def read(self, meter: Meter) -> None:
         """Take one more."""
-        rss, loops = {}, {}
-        for each in processes.tree(self.service.pids[0]) if self.service.pids else []:
+        rss = meter.rss_bytes.get("service", {})
+        loops = {}
+        for pid in rss:
             with suppress(psutil.Error):
-                rss[each.pid] = int(each.memory_info().rss)
-                loops[each.pid] = first_thread_s(each)
-        self.moments.append(Moment(time.time_ns(), rss, loops, self._gpu()))
+                loops[pid] = first_thread_s(psutil.Process(pid))
+        limit = self.service.limit
+        periods = limit.periods() if limit else (0, 0)
+        self.moments.append(Moment(time.time_ns(), rss, loops, self._gpu(), periods))
 
     def _gpu(self) -> float | None:
         """The load of the busiest; services on machines without one are not asked."""
@@ -52,8 +56,10 @@ class Watch:
         loads = [at(gpu, "percent") for gpu in (gpus if isinstance(gpus, list) else ())]
         return max((load / 100 for load in loads if isinstance(load, int | float)), default=None)
 
-    def within(self, start_ns: int, end_ns: int) -> list[Moment]:
-        """The readings of a window."""
+    def within(self, window: dict[str, Any]) -> list[Moment]:
+        """The readings of the generator's measured window."""
+        zero = int(window["start_unix_ns"])
+        start_ns, end_ns = (zero + int(window[f"measure_{edge}_ns"]) for edge in ("start", "end"))
         return [moment for moment in self.moments if start_ns <= moment.at_ns <= end_ns]
 
 
@@ -80,3 +86,11 @@ def memory_bytes(moments: list[Moment]) -> list[int]:
         return []
     same = [moment for moment in moments if moment.rss_bytes.keys() == moments[-1].rss_bytes.keys()]
     return [sum(moment.rss_bytes.values()) for moment in same if moment.rss_bytes]
+
+
+def held(moments: list[Moment]) -> tuple[int, int]:
+    """In how many periods the control group was held back, and of how many."""
+    if not moments:
+        return 0, 0
+    (before, held_before), (after, held_after) = moments[0].periods, moments[-1].periods
+    return held_after - held_before, after - before
