@@ -41,7 +41,7 @@ test: system setup build ## all tests: Go, then Python; those of PyTorch if `mak
 	scripts/prometheus.sh
 	scripts/chromium.sh
 	cd $(GENERATOR) && go test $(RACE) ./...
-	$(BIN)/pytest -n 2 --dist loadfile -m "not alone"
+	$(BIN)/pytest -n 3 --dist loadfile -m "not alone"
 	$(BIN)/pytest -m alone
 
 .PHONY: lint

@@ -74,10 +74,11 @@ def _ask_service(settings: tuple[tuple[str, str], ...], checkout: Path) -> tuple
 def environment_of(settings: dict[str, Any]) -> str:
     """The environment that effective settings need."""
     pytorch = settings.get("SERVICE_ENGINE") == "pytorch"
-    simd = settings.get("SERVICE_IMAGING") == "pillow_simd"
+    imaging = settings.get("SERVICE_IMAGING")
+    simd = imaging in ("pillow_simd", "turbo_simd")
     if pytorch and simd:
         raise RunError(
-            "SERVICE_ENGINE=pytorch and SERVICE_IMAGING=pillow_simd: found both in one variant;"
+            f"SERVICE_ENGINE=pytorch and SERVICE_IMAGING={imaging}: found both in one variant;"
             " expected one, since no environment has both; choose another SERVICE_IMAGING"
         )
     return "pytorch" if pytorch else "simd" if simd else "default"

@@ -1,5 +1,5 @@
 """
-From the bytes of a picture to the tensor the model takes, in four ways.
+From the bytes of a picture to the tensor the model takes, in four ways, two of them on either PIL.
 
 Each way is three functions, `decode`, `canvas` and `planes`, so that the stages can be timed
 apart. All of them honour the EXIF orientation and give the same picture within the
@@ -332,7 +332,10 @@ PIPELINES = {
     "pillow_simd": Pipeline(decode_pillow, canvas_pillow, planes_plain),
     "pillow_draft": Pipeline(decode_draft, canvas_draft, planes_in_place),
     "turbo": Pipeline(decode_turbo, canvas_draft, planes_in_place),
+    "turbo_simd": Pipeline(decode_turbo, canvas_draft, planes_in_place),
 }
+# The same functions on the PIL whose resizing is vector code.
+ON_PILLOW_SIMD = ("pillow_simd", "turbo_simd")
 
 
 @cache
@@ -353,15 +356,15 @@ def pil() -> tuple[str, str]:
 def prepare(imaging: str) -> tuple[str, str]:
     """Refuse a pipeline that this environment cannot honour, and take over PIL's pixel limit."""
     name, version = pil()
-    if imaging == "pillow_simd" and name != "pillow-simd":
+    if imaging in ON_PILLOW_SIMD and name != "pillow-simd":
         raise SettingsError(
-            f"SERVICE_IMAGING=pillow_simd: PIL is {name} {version} here, not pillow-simd; run the "
+            f"SERVICE_IMAGING={imaging}: PIL is {name} {version} here, not pillow-simd; run the "
             "service from .venv-simd (`make setup-simd`) or choose pillow, pillow_draft or turbo"
         )
     if imaging == "pillow" and name != "Pillow":
         raise SettingsError(
             f"SERVICE_IMAGING=pillow: PIL is {name} {version} here, not Pillow; run the service "
-            "from .venv (`make setup`) or choose pillow_simd, pillow_draft or turbo"
+            "from .venv (`make setup`) or choose pillow_simd, turbo_simd, pillow_draft or turbo"
         )
     # PIL warns above 89 and raises above 179 megapixels; check_pixels decides instead.
     Image.MAX_IMAGE_PIXELS = None

@@ -52,7 +52,7 @@ class Settings:
     track: str = choice("auto", *LOCAL_TRACKS, *REMOTE_TRACKS)
     engine: str = choice("onnxruntime", "pytorch")
     json: str = choice("stdlib", "orjson_response", "bytes")
-    imaging: str = choice("pillow", "pillow_simd", "pillow_draft", "turbo")
+    imaging: str = choice("pillow", "pillow_simd", "pillow_draft", "turbo", "turbo_simd")
     upload: str = choice("form", "direct")
     middleware: str = choice("decorator", "asgi")
     loop: str = choice("asyncio", "uvloop")

@@ -79,7 +79,8 @@ def simd_python() -> Path:
 
 def service_program(settings: dict[str, str]) -> list[str]:
     """The seed's recipe needs pillow-simd, which has an environment of its own."""
-    simd = settings.get("SERVICE_PRESET") == "seed"
+    imaging = settings.get("SERVICE_IMAGING", "")
+    simd = settings.get("SERVICE_PRESET") == "seed" or imaging.endswith("_simd")
     python = find_simd_python() if simd else ROOT / ".venv/bin/python"
     assert python.exists(), f"{python} is missing: run `make setup`"
     return [str(python), "-m", "service", "serve"]

@@ -37,6 +37,8 @@ def test_the_service_knows_what_a_preset_comes_to() -> None:
     settings = environments.effective_settings(Variant("mine", preset="seed"), ROOT)
     assert settings["SERVICE_IMAGING"] == "pillow_simd"
     assert environments.environment_of(settings) == "simd"
+    turbo = Variant("mine", preset="optimized", settings={"SERVICE_IMAGING": "turbo_simd"})
+    assert environments.environment_of(environments.effective_settings(turbo, ROOT)) == "simd"
     own = Variant("mine", preset="seed", settings={"SERVICE_IMAGING": "pillow"})
     assert environments.environment_of(environments.effective_settings(own, ROOT)) == "default"
 

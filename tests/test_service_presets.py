@@ -57,8 +57,9 @@ def unmatched(ours: Found, theirs: Found) -> list[str]:
         {"PRESET": "seed"},
         {"PRESET": "optimized"},
         {"PRESET": "baseline", "IMAGING": "pillow_draft", "HTTP": "httptools"},
+        {"PRESET": "optimized", "IMAGING": "turbo_simd"},
     ],
-    ids=["seed", "optimized", "draft"],
+    ids=["seed", "optimized", "draft", "turbo on pillow-simd"],
 )
 def test_every_variant_finds_the_same_boxes(
     serving: Callable[..., Service], variant: dict[str, str], model: str

@@ -106,10 +106,11 @@ def test_a_host_that_is_not_ours_ends_the_service_in_one_line() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_pillow_simd_is_refused_where_pil_is_pillow() -> None:
-    done = serve({"SERVICE_IMAGING": "pillow_simd"})
+@pytest.mark.parametrize("imaging", ["pillow_simd", "turbo_simd"])
+def test_pillow_simd_is_refused_where_pil_is_pillow(imaging: str) -> None:
+    done = serve({"SERVICE_IMAGING": imaging})
     assert done.returncode == 2
-    assert done.stderr.startswith("service: SERVICE_IMAGING=pillow_simd: PIL is Pillow ")
+    assert done.stderr.startswith(f"service: SERVICE_IMAGING={imaging}: PIL is Pillow ")
     assert "make setup-simd" in done.stderr
 
 
