@@ -1,7 +1,9 @@
 """What the documents say can be done can be done, and what they show was measured."""
 
+import json
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,16 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 def test_what_a_readme_links_to_is_there(readme: Path) -> None:
     for target in LINK.findall(readme.read_text()):
         assert (readme.parent / target).exists(), f"{readme}: {target}"
+
+
+def test_the_readme_counts_the_claims_as_their_outcome_does() -> None:
+    text = " ".join((ROOT / "README.md").read_text().replace("**", "").split())
+    (page,) = set(re.findall(r"\]\((benchmarks/results/claims/[^)/]+)/README\.md\)", text))
+    outcome = json.loads((ROOT / page / "claims.json").read_text())
+    counts = Counter(claim["verdict"] for claim in outcome["claims"])
+    said = (
+        f"{len(outcome['claims'])} of its claims to the test in 35 minutes on two shared CPUs:"
+        f" {counts['holds']} hold, {counts['holds in part']} hold in part,"
+        f" {counts['does not hold']} do not hold, and {counts['cannot be told here']} cannot"
+    )
+    assert said in text
