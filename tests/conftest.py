@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ from benchmarks.triton.served import Served
 from benchmarks.triton.server import Ports, Server
 
 ROOT = Path(__file__).parent.parent
+# A shell ignores Ctrl-C for what it starts in the background, and all that is started from there
+# does so too: the tests that interrupt a program would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +33,9 @@ def triton_bench() -> Path:
 # The modules that take longest, begun first: two processes then end at about the same time.
 LONGEST = (
     "test_dashboard_browser",
+    "test_components",
+    "test_profiling",
+    "test_doctor",
     "test_run",
     "test_observed",
     "test_triton_faults",
