@@ -90,6 +90,10 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and value >= 1
 
 
+def _is_whole(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
 def _is_number(value: Any) -> bool:
     # An integer of JSON may have more digits than a float can hold.
     return type(value) in (int, float) and 0 <= value <= sys.float_info.max
@@ -120,7 +124,7 @@ def _are_percentiles(value: Any) -> bool:
 
 def _are_counts(value: Any) -> bool:
     """One whole number for each outcome of a request."""
-    return _table_of(lambda n: type(n) is int and n >= 0)(value) and set(value) == set(OUTCOMES)
+    return _table_of(_is_whole)(value) and set(value) == set(OUTCOMES)
 
 
 def _is_machine(value: Any) -> bool:
@@ -167,8 +171,7 @@ _TEXT = (_is_text, "a text")
 _TABLE = (_is_table, "a table")
 _NUMBER = (_is_number, "a number")
 _COUNT = (_is_count, "a whole number")
-
-_WHOLE = (lambda value: type(value) is int and value >= 0, "a whole number")
+_WHOLE = (_is_whole, "a whole number")
 
 _Rules = dict[str, tuple[Check, str]]
 _PROFILED: _Rules = {

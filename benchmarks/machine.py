@@ -118,11 +118,16 @@ def _os_name() -> str:
         return platform.system()
 
 
+def in_container() -> bool:
+    """Whether this is a container of Docker's or Podman's, where rights are given from outside."""
+    return any(Path(sign).exists() for sign in ("/.dockerenv", "/run/.containerenv"))
+
+
 def _virtualization() -> str | None:
     known = _output(["systemd-detect-virt"], Path("/"))
     if known:
         return known
-    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+    if in_container():
         return "container"
     return "virtual machine" if " hypervisor" in (_read("/proc/cpuinfo") or "") else None
 

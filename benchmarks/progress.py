@@ -61,10 +61,7 @@ class Display:
 
     def visit(self, visit: Visit, position: int, remaining: Remaining) -> None:
         """A visit begins."""
-        self._heading = "   ".join(self._place(visit, position))
-        self._remaining = remaining
-        self._began = time.monotonic()
-        self._draw("warm-up")
+        self._begin(self._place(visit, position), remaining)
 
     def show(self, progress: dict[str, Any]) -> None:
         """The generator's live numbers."""
@@ -82,8 +79,10 @@ class Display:
 
     def profile(self, visit: Visit, remaining: Remaining) -> None:
         """A visit begins that is profiled and not measured."""
-        self._heading = "   ".join(("profile", level_title(visit.level), visit.variant))
-        self._remaining = remaining
+        self._begin(["profile", level_title(visit.level), visit.variant], remaining)
+
+    def _begin(self, place: list[str], remaining: Remaining) -> None:
+        self._heading, self._remaining = "   ".join(place), remaining
         self._began = time.monotonic()
         self._draw("warm-up")
 

@@ -52,11 +52,7 @@ class Recorder:
 
     def begin(self, visit: Visit) -> Path:
         """An empty folder for a repeat that is about to be measured."""
-        folder = self._partial(visit)
-        with explained(self.path):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-        return folder
+        return self._emptied(self._partial(visit))
 
     def commit(self, visit: Visit, facts: dict[str, Any]) -> None:
         """Make the repeat part of the record."""
@@ -79,11 +75,7 @@ class Recorder:
 
     def begin_profile(self, visit: Visit) -> Path:
         """An empty folder for the files of a profile that is about to be taken."""
-        folder = self._partial_profile(visit)
-        with explained(self.path):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-        return folder
+        return self._emptied(self._partial_profile(visit))
 
     def commit_profile(self, visit: Visit, stacks: Path, facts: dict[str, Any]) -> None:
         """Make a profile part of the record: the stacks, then what says that they are whole."""
@@ -105,13 +97,22 @@ class Recorder:
         """Let another runner have the record."""
         os.close(self._lock)
 
+    def _emptied(self, folder: Path) -> Path:
+        with explained(self.path):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        return folder
+
     def _partial_profile(self, visit: Visit) -> Path:
-        final = self.record.profile_path(visit.variant, visit.level)
-        return final.with_name(f".{final.name}.partial")
+        return _being_written(self.record.profile_path(visit.variant, visit.level))
 
     def _partial(self, visit: Visit) -> Path:
-        final = self.path / visit.folder
-        return final.with_name(f".{final.name}.partial")
+        return _being_written(self.path / visit.folder)
+
+
+def _being_written(final: Path) -> Path:
+    """The folder beside it that no reader takes for it."""
+    return final.with_name(f".{final.name}.partial")
 
 
 def run_name() -> str:

@@ -25,7 +25,7 @@ from benchmarks.signals import signals_ignored, stopped_by_signals
 from benchmarks.slowest import slowest
 from benchmarks.snapshot import Taken
 from benchmarks.triton.statistics import Statistics
-from benchmarks.usage import Meter, nothing
+from benchmarks.usage import Meter, edges_ns, nothing
 from benchmarks.variants import Target
 from loadtests.samples import SamplesError
 
@@ -209,9 +209,7 @@ class Run:
         """What Prometheus saw in the measured window, if the campaign has one."""
         if not self._campaign.prometheus:
             return None
-        zero = window["start_unix_ns"]
-        edges = zero + window["measure_start_ns"], zero + window["measure_end_ns"]
-        taken = snapshot.take(self._campaign.prometheus, *edges)
+        taken = snapshot.take(self._campaign.prometheus, *edges_ns(window))
         if taken.error:
             self._display.say(f"no whole snapshot of Prometheus: {taken.error}")
         return taken

@@ -34,6 +34,12 @@ class Tree:
     rss_bytes: dict[int, int] = field(default_factory=dict)  # of each process, by its pid
 
 
+def edges_ns(window: dict[str, Any]) -> tuple[int, int]:
+    """Begin and end of the generator's measured window, by the wall clock."""
+    zero = int(window["start_unix_ns"])
+    return zero + int(window["measure_start_ns"]), zero + int(window["measure_end_ns"])
+
+
 def nothing(_meter: "Meter") -> None:
     """For a visit of which nothing else is read."""
 
@@ -80,7 +86,7 @@ class Meter:
             before = self._readings[-1].seconds
             seconds = {name: max(value, before[name]) for name, value in seconds.items()}
         at_ns = time.time_ns()
-        self._readings.append(Reading(at_ns, seconds | _machine()))
+        self._readings.append(Reading(at_ns, seconds | machine_seconds()))
         self.rss_bytes = {part: tree.rss_bytes for part, tree in trees.items()}
         sums = {part: sum(of.values()) for part, of in self.rss_bytes.items()}
         self._memory.append((at_ns, sums))
@@ -89,8 +95,7 @@ class Meter:
 
     def over(self, window: dict[str, Any]) -> dict[str, Any]:
         """CPU and memory over the measured window, as cell.json has them."""
-        zero = int(window["start_unix_ns"])
-        edges = zero + int(window["measure_start_ns"]), zero + int(window["measure_end_ns"])
+        edges = edges_ns(window)
         return {"service": self.service(*edges), "machine": self.machine(*edges)}
 
     def service(self, start_ns: int, end_ns: int) -> dict[str, Any] | None:
@@ -161,7 +166,7 @@ def _tree(pid: int, *, recursive: bool = True, without: set[int] | None = None) 
     return tree
 
 
-def _machine() -> dict[str, float]:
+def machine_seconds() -> dict[str, float]:
     """Busy, stolen and all seconds of all cores; guest time is already part of user time."""
     times = psutil.cpu_times()._asdict()
     for twice in ("guest", "guest_nice"):

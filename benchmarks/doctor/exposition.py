@@ -7,8 +7,6 @@ The names are those of service/README.md; a page without them answers with nothi
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from prometheus_client.parser import text_string_to_metric_families
-
 Labels = frozenset[tuple[str, str]]
 
 
@@ -37,6 +35,9 @@ class Page:
 
 def parse(text: str) -> Page:
     """A page in Prometheus' text format; a ValueError where it is none."""
+    # Here, because every command would wait for it.
+    from prometheus_client.parser import text_string_to_metric_families
+
     series: dict[str, dict[Labels, float]] = {}
     try:
         for family in text_string_to_metric_families(text):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import machine
+from benchmarks import machine, usage
 from benchmarks.doctor.files import number, read
 from benchmarks.doctor.group import Limit, limit_of
 
@@ -100,21 +100,17 @@ def turbo_switch(root: Path) -> str | None:
 
 def watch(seconds: float) -> Watched:
     """What the machine does while we wait."""
-    before, processes = psutil.cpu_times(), cpu_by_process()
+    before, processes = usage.machine_seconds(), cpu_by_process()
     swap = _swapped()
     began = time.monotonic()
     time.sleep(seconds)
     took_s = time.monotonic() - began
-    after = psutil.cpu_times()
-    used = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
-    for twice in ("guest", "guest_nice"):  # part of user time already
-        used.pop(twice, None)
-    total = max(sum(used.values()), 1e-9)
-    steal = used.get("steal", 0.0)
-    idle = used["idle"] + used.get("iowait", 0.0)
+    after = usage.machine_seconds()
+    used = {name: after[name] - before[name] for name in after}
+    total = max(used["total"], 1e-9)
     return Watched(
-        busy_share=max(0.0, total - idle - steal) / total,
-        steal_share=steal / total,
+        busy_share=max(0.0, used["busy"]) / total,
+        steal_share=used["steal"] / total,
         swapped_bytes=_swapped() - swap,
         top=busiest(processes, cpu_by_process(), took_s),
     )

@@ -13,6 +13,7 @@ from benchmarks.doctor import host
 from benchmarks.doctor.files import number
 from benchmarks.doctor.findings import Finding, judged
 from benchmarks.environments import ROOT
+from benchmarks.machine import in_container
 from benchmarks.processes import RunError
 from benchmarks.profiles import sampler
 
@@ -91,11 +92,6 @@ def tracing(root: Path, pid: int | None) -> Finding:
         else f"sudo sysctl kernel.yama.ptrace_scope=0  # or: sudo {Path(sys.argv[0]).name} ...",
         note=not may,
     )
-
-
-def in_container() -> bool:
-    """Where a right is given from outside."""
-    return any(Path(sign).exists() for sign in ("/.dockerenv", "/run/.containerenv"))
 
 
 def counters(root: Path) -> Finding:

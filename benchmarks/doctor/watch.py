@@ -14,7 +14,7 @@ import psutil
 
 from benchmarks import probe
 from benchmarks.doctor.service import Service, at
-from benchmarks.usage import Meter
+from benchmarks.usage import Meter, edges_ns
 
 GPU_TIMEOUT_S = 1.0
 
@@ -58,8 +58,7 @@ class Watch:
 
     def within(self, window: dict[str, Any]) -> list[Moment]:
         """The readings of the generator's measured window."""
-        zero = int(window["start_unix_ns"])
-        start_ns, end_ns = (zero + int(window[f"measure_{edge}_ns"]) for edge in ("start", "end"))
+        start_ns, end_ns = edges_ns(window)
         return [moment for moment in self.moments if start_ns <= moment.at_ns <= end_ns]
 
 

@@ -116,8 +116,7 @@ def started(wanted: Wanted, options: Options, output: Path, kind: str) -> dict[s
         target.wait_ready()
         pid = target.pids[0] if target.pids else attach.by_url(target.url, wanted.path).pid
         load = load_of(campaign, target.url) if wanted.load else None
-        level = clients_level(wanted.clients) if wanted.load else ""
-        cell = {"variant": name, **({"level": level} if level else {})}
+        cell = {"variant": name, **({"level": load.visit.level} if load else {})}
         return _take(target, pid, load, options, output, kind, pinning.generator, cell)
     finally:
         with signals_ignored():
