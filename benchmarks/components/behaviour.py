@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -21,13 +21,14 @@ from pathlib import Path
 from benchmarks import probe
 from benchmarks.components import result, tables
 from benchmarks.components.counted import counted
+from benchmarks.components.launched import launched
 from benchmarks.components.logged import SLOW_MS, Logged, logged
 from benchmarks.components.one_worker import IMAGES
 from benchmarks.components.result import Case, Check
 from benchmarks.components.stopping import Sent, Stopped, in_flight, sending
 from benchmarks.environments import ROOT, interpreter
 from benchmarks.processes import runner_environment
-from benchmarks.variants import Request, Service, service_command
+from benchmarks.variants import Request, Service
 
 NAME = "behaviour"
 QUESTION = "Does an endpoint stop, refuse and log as the optimization guide says?"
@@ -56,18 +57,9 @@ class Block:
     refusals: tuple[int, ...]
 
 
-@contextmanager
-def service(name: str, folder: Path) -> Iterator[tuple[Service, Path]]:
+def service(name: str, folder: Path) -> AbstractContextManager[tuple[Service, Path]]:
     """A fresh service, and its log."""
-    command = service_command(SETTINGS, Path(sys.executable), ROOT, None)
-    log = folder / f"{name}.txt"
-    target = Service(name, command, Request(SMALL, "raw", PATIENCE_S), PATH, log)
-    try:
-        target.start()
-        target.wait_ready()
-        yield target, log
-    finally:
-        target.stop()
+    return launched(name, SETTINGS, Request(SMALL, "raw", PATIENCE_S), PATH, folder)
 
 
 def block(folder: Path, number: int) -> Block:
@@ -193,13 +185,9 @@ def measured(options: tables.Options) -> Path:
     """Measure, print, write; the file."""
     tell = list(feature())
     begun = result.beginning(("default", "simd") if tell else ("default",))
-    show, blocks = tables.shower(NAME), 2 if options.quick else 5
-    seen = []
+    blocks = 2 if options.quick else 5
     with tempfile.TemporaryDirectory(prefix="windtunnel-") as folder:
-        for number in range(blocks):
-            show(number, blocks)
-            seen.append(block(Path(folder), number))
-        show(blocks, blocks)
+        seen = [block(Path(folder), number) for number in tables.numbered(NAME, blocks)]
     found, held = cases(seen), [*tell, *checks(seen)]
     print(tables.table(found, [[name] for name in found]))
     print(f"\n{tables.checks(held)}")

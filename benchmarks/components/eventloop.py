@@ -113,15 +113,10 @@ def measured(options: tables.Options) -> Path:
     """Measure, print, write; the file."""
     begun = result.beginning()
     blocks, visits, seconds = (3, 1, 0.5) if options.quick else (8, 1, 1.2)
-    show = tables.shower(NAME)
     with tempfile.TemporaryDirectory(prefix="windtunnel-") as folder:
         body = Path(folder) / "body.jpg"
         body.write_bytes(bytes(BODY_BYTES))
-        seen = []
-        for number in range(blocks):
-            show(number, blocks)
-            seen.append(block(number, body, visits, seconds))
-        show(blocks, blocks)
+        seen = [block(n, body, visits, seconds) for n in tables.numbered(NAME, blocks)]
     found = cases(seen)
     print(tables.table(found, groups()))
     return result.write(options.results, NAME, QUESTION, begun, found, quick=options.quick)

@@ -25,11 +25,12 @@ from benchmarks import probe
 from benchmarks.components import result, tables
 from benchmarks.components.counted import counted
 from benchmarks.components.guide_server import PATH
+from benchmarks.components.launched import launched
 from benchmarks.components.oversized import Body, Seen, Sender
 from benchmarks.components.result import Case, Check
 from benchmarks.environments import ROOT
 from benchmarks.processes import RunError, runner_environment
-from benchmarks.variants import Request, Service, service_command
+from benchmarks.variants import Request
 
 NAME = "limits"
 QUESTION = "Is an upload that is too large refused before it is taken, and what does that save?"
@@ -41,7 +42,13 @@ PATIENCE_S = 60.0
 # What the system may hold for a server that reads nothing: both sockets' buffers, and more.
 BUFFERS_BYTES = 16 * 2**20
 GUIDE = "guide"
-# The others are services with these settings.
+# The others are services of one worker with these settings, and each its own.
+COMMON = {
+    "SERVICE_PRESET": "optimized",
+    "SERVICE_WORKERS": "1",
+    "SERVICE_TRITON_URL": "none",
+    "SERVICE_SLOW_MS": "1000000",
+}
 SERVERS = {
     "limited": {"SERVICE_MAX_BYTES": f"{LIMIT_BYTES}"},
     "unlimited": {"SERVICE_MAX_BYTES": f"{2 * SIZE_BYTES}"},
@@ -126,30 +133,10 @@ def serving(server: str, folder: Path) -> Iterator[Target]:
             check(target, "its start")  # the first request of a server is slow
             yield target
     else:
-        with service(server, folder) as ours:
+        settings, request = COMMON | SERVERS[server], Request(PICTURE, "raw", PATIENCE_S)
+        with launched(server, settings, request, "/predict/nano?track=null", folder) as (ours, _):
             assert ours.pid, "it runs"
             yield Target(ours.url, ours.pid, "raw")
-
-
-@contextmanager
-def service(name: str, folder: Path) -> Iterator[Service]:
-    """A service of one worker with a limit."""
-    settings = {
-        "SERVICE_PRESET": "optimized",
-        "SERVICE_WORKERS": "1",
-        "SERVICE_TRITON_URL": "none",
-        "SERVICE_SLOW_MS": "1000000",
-        **SERVERS[name],
-    }
-    command = service_command(settings, Path(sys.executable), ROOT, None)
-    request = Request(PICTURE, "raw", PATIENCE_S)
-    target = Service(name, command, request, "/predict/nano?track=null", folder / f"{name}.txt")
-    try:
-        target.start()
-        target.wait_ready()
-        yield target
-    finally:
-        target.stop()
 
 
 def block(folder: Path) -> dict[str, Seen]:
@@ -217,13 +204,9 @@ def checks(blocks: Sequence[Mapping[str, Seen]]) -> list[Check]:
 def measured(options: tables.Options) -> Path:
     """Measure, print, write; the file."""
     begun = result.beginning()
-    show, blocks = tables.shower(NAME), 3 if options.quick else 5
-    seen = []
+    blocks = 3 if options.quick else 5
     with tempfile.TemporaryDirectory(prefix="windtunnel-") as folder:
-        for number in range(blocks):
-            show(number, blocks)
-            seen.append(block(Path(folder)))
-        show(blocks, blocks)
+        seen = [block(Path(folder)) for _ in tables.numbered(NAME, blocks)]
     found, held = cases(seen), checks(seen)
     ways = ["unlimited", *(way for way in WAYS if way != "unlimited")]
     names = [[f"{way}.{what}" for way in ways] for what in ("ms", "sent_mb", "memory_mb")]

@@ -5,7 +5,7 @@ import math
 import signal
 import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,15 @@ def shower(name: str) -> Callable[[int, int], None]:
             sys.stderr.flush()
 
     return show
+
+
+def numbered(name: str, blocks: int) -> Iterator[int]:
+    """The number of each block, with progress."""
+    show = shower(name)
+    for number in range(blocks):
+        show(number, blocks)
+        yield number
+    show(blocks, blocks)
 
 
 def available(environment: str, leaves_out: str) -> bool:

@@ -23,8 +23,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks import environments
-from benchmarks.components.tables import ratio
-from benchmarks.environments import ROOT, UnavailableError
+from benchmarks.components.tables import available, ratio
+from benchmarks.environments import ROOT
 from benchmarks.processes import RunError
 from benchmarks.triton.served import Served
 from benchmarks.triton.server import Ports, Server
@@ -123,7 +123,7 @@ def loaded(target: Service, clients: int, seconds: float) -> tuple[float, int]:
 
 def measure(model: str, clients: int, repeats: int, seconds: float) -> tuple[dict[str, Found], str]:
     """Every variant in every repeat, and what was seen of the starts."""
-    names = [name for name, (environment, _) in VARIANTS.items() if available(name, environment)]
+    names = [name for name, (environment, _) in VARIANTS.items() if available(environment, name)]
     found = {name: Found() for name in (BARE, *names)}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="windtunnel-")))
@@ -158,15 +158,6 @@ def started_s(target: Server | Service) -> float:
     target.start()
     target.wait_ready()
     return time.monotonic() - began
-
-
-def available(name: str, environment: str) -> bool:
-    try:
-        environments.make(environment, ROOT, lambda text: print(text, file=sys.stderr))
-    except UnavailableError as error:
-        print(f"LEFT OUT: {name}: {error}", file=sys.stderr)
-        return False
-    return True
 
 
 def table(found: dict[str, Found]) -> str:

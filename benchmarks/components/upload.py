@@ -85,12 +85,7 @@ def measured(options: tables.Options) -> Path:
     """Measure, print, write; the file."""
     begun = result.beginning()
     blocks, visits, requests = (3, 1, 10) if options.quick else (8, 3, 40)
-    show = tables.shower(NAME)
-    seen = []
-    for number in range(blocks):
-        show(number, blocks)
-        seen.append(block(number, visits, requests))
-    show(blocks, blocks)
+    seen = [block(number, visits, requests) for number in tables.numbered(NAME, blocks)]
     found = cases(seen)
     pairs = [
         [f"{way}.{body}.{size}{of}" for way, body in product(WAYS, BODIES)]
