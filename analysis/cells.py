@@ -91,6 +91,12 @@ class Cell:
         }
 
     @property
+    def failed(self) -> tuple[int, int]:
+        """Requests without a good answer, of so many, in all repeats."""
+        issued = sum(sum(visit.counts.values()) for visit in self.visits)
+        return issued - sum(visit.counts["ok"] for visit in self.visits), issued
+
+    @property
     def fewest_requests(self) -> int:
         return min((visit.requests for visit in self.visits), default=0)
 

@@ -96,9 +96,9 @@ class Noise:
     df: int
 
 
-def t_quantile(df: int) -> float:
-    """Student's t that leaves 2.5 % on each side."""
-    return float(stdtrit(df, (1 + CONFIDENCE) / 2))
+def t_quantile(df: int, confidence: float = CONFIDENCE) -> float:
+    """Student's t that leaves half of the rest on each side: 2.5 % where nothing else is said."""
+    return float(stdtrit(df, (1 + confidence) / 2))
 
 
 def ratio(pairs: Sequence[tuple[Value, Value]]) -> Ratio | None:

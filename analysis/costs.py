@@ -38,9 +38,8 @@ def visit_memory_mb(visit: Visited, *, own: bool = False) -> float | None:
 
 def failed_share(cell: Cell) -> float:
     """Of all requests of all repeats, those without a good answer."""
-    issued = sum(sum(visit.counts.values()) for visit in cell.visits)
-    good = sum(visit.counts["ok"] for visit in cell.visits)
-    return (issued - good) / issued if issued else 0.0
+    failed, issued = cell.failed
+    return failed / issued if issued else 0.0
 
 
 def used(facts: Mapping[str, Any], key: str, *, own: bool) -> float | None:

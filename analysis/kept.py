@@ -110,7 +110,7 @@ def _told(cell: Cell, slo: Objective, interval: Ratio | None) -> tuple[Kept, str
     """The outcome, the reason, and what would help."""
     if not cell.visits:
         return Kept.CANNOT_TELL, NOT_MEASURED, RESUME
-    failed, issued = _failed(cell)
+    failed, issued = cell.failed
     if exceeds(failed, issued, slo.max_error_share):
         return Kept.BROKEN, f"{failed} of {issued} requests failed", ""
     if interval is None:
@@ -120,11 +120,6 @@ def _told(cell: Cell, slo: Objective, interval: Ratio | None) -> tuple[Kept, str
     if where is Side.STRADDLES:
         return Kept.CANNOT_TELL, *_straddling(found, interval, slo.limit_ms)
     return (Kept.HOLDS if where is Side.WITHIN else Kept.BROKEN), found, ""
-
-
-def _failed(cell: Cell) -> tuple[int, int]:
-    issued = sum(sum(visit.counts.values()) for visit in cell.visits)
-    return issued - sum(visit.counts["ok"] for visit in cell.visits), issued
 
 
 def _lacking(cell: Cell, slo: Objective) -> tuple[Kept, str, str]:

@@ -13,9 +13,6 @@ from math import exp, expm1, inf, isfinite, log, log1p, sqrt
 
 import numpy as np
 
-# scipy.special, because scipy.stats alone takes a second to import.
-from scipy.special import stdtrit
-
 from analysis.claims.asked import VERDICTS, Claim, Evidence
 from analysis.claims.series import Series
 from analysis.compare import CONFIDENCE, LARGEST, t_quantile
@@ -175,8 +172,7 @@ def _estimate(values: Sequence[float], confidence: float, floor: float | None) -
     n, mean = len(values), float(np.mean(values))
     if n < 2:
         return Estimate(mean, -inf, inf, floor)
-    quantile = float(stdtrit(n - 1, (1 + confidence) / 2))
-    half = quantile * float(np.std(values, ddof=1)) / sqrt(n)
+    half = t_quantile(n - 1, confidence) * float(np.std(values, ddof=1)) / sqrt(n)
     return Estimate(mean, mean - half, mean + half, floor)
 
 

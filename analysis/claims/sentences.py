@@ -4,6 +4,7 @@ Claims as people read them: what was claimed, what was measured, and why the ver
 Everything is made from the rows of the outcome document, so that no page knows more than its file.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
@@ -180,7 +181,4 @@ def _told(remark: str, rows: Sequence[Row]) -> str:
 
 def counts(outcome: Mapping[str, Any]) -> dict[str, int]:
     """How many claims have each verdict."""
-    found: dict[str, int] = {}
-    for claim in outcome["claims"]:
-        found[claim["verdict"]] = found.get(claim["verdict"], 0) + 1
-    return found
+    return Counter(claim["verdict"] for claim in outcome["claims"])

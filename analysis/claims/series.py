@@ -4,7 +4,7 @@ a component's result.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from analysis.cells import Cell
@@ -38,7 +38,7 @@ class Series:
     more_is_better: bool = False
     missing: str = ""
     blocked: str = ""
-    doubts: tuple[int, ...] = field(default=())  # numbers of the record's doubts about these cells
+    doubts: tuple[int, ...] = ()  # numbers of the record's doubts about these cells
 
 
 def of_component(result: Result, case: str, against: str, measure: str) -> Series:
@@ -154,13 +154,12 @@ class RecordValues:
         return [len((visit.facts.get("service") or {}).get("pids") or ()) for visit in visits]
 
     def _counted(self, variant: str, level: str, measure: str) -> tuple[int, int]:
-        cell = self._cell(variant, level)
-        visits = cell.visits if cell else ()
-        ok = sum(visit.counts["ok"] for visit in visits)
+        cell = self._comparison.matrix.cells[variant, level]  # what is absent was refused before
+        failed, issued = cell.failed
         if measure != "timed":
-            issued = sum(sum(visit.counts.values()) for visit in visits)
-            return issued - ok, issued
-        return sum(visit.mixes[MEAN].n for visit in visits if MEAN in visit.mixes), ok
+            return failed, issued
+        timed = sum(visit.mixes[MEAN].n for visit in cell.visits if MEAN in visit.mixes)
+        return timed, issued - failed
 
     def _lack(self, variant: str, level: str, measure: str) -> str:
         cell = self._cell(variant, level)

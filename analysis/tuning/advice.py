@@ -17,12 +17,12 @@ from analysis.compare import Verdict
 from analysis.comparison import Comparison
 from analysis.differences import Difference, differences
 from analysis.kept import Kept
-from analysis.objective import DEFAULT, Objective
+from analysis.objective import DEFAULT
 from analysis.tuning import knobs
 from analysis.tuning.failures import Failures
 from analysis.tuning.knobs import Knob
 from analysis.tuning.moved import Moved, moved
-from analysis.tuning.sweep import Q
+from analysis.tuning.sweep import decisive
 from analysis.words import (
     levels_phrase,
     load_of,
@@ -73,11 +73,6 @@ class Advice:
     @property
     def changes(self) -> bool:
         return self.chosen is not self.present
-
-
-def decisive(slo: Objective | None) -> float:
-    """The percentile that decides: the objective's, or P95."""
-    return slo.q if slo else Q
 
 
 def advise(comparison: Comparison) -> list[Advice]:

@@ -18,7 +18,6 @@ from analysis.comparison import compare
 from analysis.latency import AnalysisError
 from analysis.objective import Objective
 from analysis.tuning import knobs, table
-from analysis.tuning.advice import decisive
 from analysis.tuning.sweep import (
     SERVED,
     Load,
@@ -26,6 +25,7 @@ from analysis.tuning.sweep import (
     campaign,
     check,
     clients_campaign,
+    decisive,
     notes,
     toml,
 )

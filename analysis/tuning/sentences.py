@@ -3,9 +3,10 @@ The advice of a sweep in sentences: what to set, why, what it costs, and what to
 """
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
 
+from analysis.cells import Cell
 from analysis.comparison import Comparison
 from analysis.costs import cpu_ms, memory_mb
 from analysis.objective import text
@@ -14,6 +15,7 @@ from analysis.tuning.advice import Advice, Candidate, Outcome
 from analysis.words import enumeration, levels_phrase, load_of, number, percent, plain
 from benchmarks.record import level_title
 
+Cost = Callable[[Cell], float | None]
 NOTABLE = 1.1  # times as much memory or CPU time: less is not worth a word
 
 
@@ -75,7 +77,7 @@ def _costs(comparison: Comparison, advice: Advice) -> Iterator[str]:
     cheaper = [
         (ratio, each)
         for each in alike
-        if (ratio := _times(comparison, advice, each, "memory")) and ratio < 1 / NOTABLE
+        if (ratio := _times(comparison, advice, each, memory_mb)) and ratio < 1 / NOTABLE
     ]
     if cheaper:
         _, least = min(cheaper, key=lambda found: found[0])
@@ -85,27 +87,25 @@ def _costs(comparison: Comparison, advice: Advice) -> Iterator[str]:
 def _cost(comparison: Comparison, advice: Advice, one: Candidate) -> str:
     """`614 MB of memory (2: 231) and 21 ms of CPU a request (20)`; only what differs notably."""
     told = []
-    for what, unit in (("memory", "MB of memory"), ("cpu", "ms of CPU a request")):
-        times = _times(comparison, advice, one, what)
-        if times is not None and not 1 / NOTABLE < times < NOTABLE:
-            ours, theirs = (
-                number(_used(comparison, advice, each, what) or 0.0)
-                for each in (one, advice.present)
+    for cost, unit in ((memory_mb, "MB of memory"), (cpu_ms, "ms of CPU a request")):
+        ours, theirs = (_used(comparison, advice, each, cost) for each in (one, advice.present))
+        if ours and theirs and not 1 / NOTABLE < ours / theirs < NOTABLE:
+            told.append(
+                f"{number(ours)} {unit} where {advice.present.value} takes {number(theirs)}"
             )
-            told.append(f"{ours} {unit} where {advice.present.value} takes {theirs}")
     return " and ".join(told)
 
 
-def _times(comparison: Comparison, advice: Advice, one: Candidate, what: str) -> float | None:
-    ours, theirs = (_used(comparison, advice, each, what) for each in (one, advice.present))
+def _times(comparison: Comparison, advice: Advice, one: Candidate, cost: Cost) -> float | None:
+    ours, theirs = (_used(comparison, advice, each, cost) for each in (one, advice.present))
     return ours / theirs if ours and theirs else None
 
 
-def _used(comparison: Comparison, advice: Advice, one: Candidate, what: str) -> float | None:
+def _used(comparison: Comparison, advice: Advice, one: Candidate, cost: Cost) -> float | None:
     """Under the heaviest load that decided."""
     level = max(advice.levels, key=load_of)
     cell = comparison.matrix.cells.get((one.variant, level))
-    return None if cell is None else (memory_mb if what == "memory" else cpu_ms)(cell)
+    return None if cell is None else cost(cell)
 
 
 def _beyond(advice: Advice) -> Iterator[str]:

@@ -28,6 +28,11 @@ PROCESSES_AT_ONCE = 16
 WARMUP_S = 1.0
 
 
+def decisive(slo: Objective | None) -> float:
+    """The percentile that decides: the objective's, or P95."""
+    return slo.q if slo else Q
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """How each value is measured; the units are those of a campaign file."""
@@ -157,7 +162,7 @@ def _common(load: Load, slo: Objective | None) -> dict[str, Any]:
         "clients": sorted(load.clients),
         "repeats": load.repeats,
         "duration_s": load.duration_s,
-        "min_requests": min_count(slo.q if slo else Q),
+        "min_requests": min_count(decisive(slo)),
         "warmup_s": WARMUP_S,
         "model": load.model,
         "track": load.track,

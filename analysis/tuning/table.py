@@ -18,7 +18,8 @@ from analysis.costs import cpu_ms, failed_share, memory_mb
 from analysis.differences import Difference
 from analysis.terminal import STYLES, doubt_line, trimmed
 from analysis.tuning import carried, sentences
-from analysis.tuning.advice import Advice, Candidate, advise, decisive
+from analysis.tuning.advice import Advice, Candidate, advise
+from analysis.tuning.sweep import decisive
 from analysis.words import (
     MISSING,
     measure_header,
