@@ -19,7 +19,7 @@ from analysis import catalogue, opened
 from analysis.catalogue import Entry
 from analysis.cells import Visited, reduce
 from analysis.comparison import Comparison, of, plan_of
-from analysis.flame import because, graph
+from analysis.flame import because, graph, profiles
 from analysis.flame.because import Sentence, Told
 from analysis.frames import Repeat
 from analysis.objective import Objective
@@ -148,8 +148,9 @@ def flame(found: Record, level: str, variant: str, against: str | None) -> Flame
     key = (str(found.path), level, variant, against, profiled(found), visits)
     known = _flames().get(key)
     if known is None:
-        document = graph.of_record(found, level, variant, against)
-        lines = because.of_record(found, level, variant, against) if against else []
+        sides, pairs = profiles.of_cell(found, level, variant, against)
+        document = graph.document(sides, level=level, pairs=pairs)
+        lines = because.explained(sides, pairs, level=level) if against else []
         known = Flame(document, lines)
         _flames().keep(key, known, IN_MEMORY * len(json.dumps(document)))
     return known

@@ -2,7 +2,7 @@
 The choices that several pages offer: a measure, a load, a variant. Names in boxes, as in the URL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from analysis.comparison import Comparison
 from analysis.words import level_name, load_of, measure_name
@@ -26,9 +26,9 @@ def _measure(measures: Sequence[str]) -> str:
     return names[state.switch("Measure", "measure", list(names), measure_name(HEADLINE))]
 
 
-def level(comparison: Comparison) -> str:
+def level(levels: Iterable[str]) -> str:
     """One of the loads; the highest, where differences matter most, if nothing is said."""
-    names = {level_name(level): level for level in sorted(comparison.plan.levels, key=load_of)}
+    names = {level_name(level): level for level in sorted(levels, key=load_of)}
     return names[state.choose("Load", "level", list(names), list(names)[-1])]
 
 

@@ -126,7 +126,8 @@ def test_the_shares_of_all_stages_add_up(record: Record) -> None:
 
 
 def test_the_same_gain_seen_from_the_other_side_is_a_loss(record: Record) -> None:
-    lines = because.of_record(record, "c0008", "baseline", "optimized")
+    sides, pairs = profiles.of_cell(record, "c0008", "baseline", "optimized")
+    lines = because.explained(sides, pairs, level="c0008")
     assert lines[0].endswith(" ms more.")
     assert re.search(r"of the CPU loss, mostly in ImageFile.load \(PIL/ImageFile.py\)", lines[1])
 

@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 
 from analysis import why
 from analysis.comparison import Comparison
+from analysis.costs import visit_cpu_ms
 from analysis.flame import profiles
 from analysis.flame.causes import PYTHON, Cause, Place, causes
 from analysis.flame.costs import Costs, costs_of
@@ -20,7 +21,7 @@ from analysis.flame.stacks import Stacks
 from analysis.latency import AnalysisError
 from analysis.stages import MEAN, REST
 from analysis.words import levels_phrase, number, percent, plain
-from benchmarks.record import Record, RecordError
+from benchmarks.record import RecordError
 
 PLACES = 2  # functions or packages that a sentence names
 MAIN = 0.5  # a place that has less than this share of the largest is not named beside it
@@ -92,23 +93,19 @@ def _levels(comparison: Comparison, variant: str) -> list[str]:
     record, plan = comparison.record, comparison.plan
     there, names = set(record.profiles()), (plan.reference, variant)
     levels = [level for level in plan.levels if all((name, level) in there for name in names)]
-    return sorted(levels, key=lambda level: -_cpu_difference(record, level, names))
+    return sorted(levels, key=lambda level: -_cpu_difference(comparison, level, names))
 
 
-def _cpu_difference(record: Record, level: str, names: Sequence[str]) -> float:
-    found = [profiles.cpu_ms_by_block(record, name, level) for name in names]
-    return abs(fmean(found[1].values()) - fmean(found[0].values())) if all(found) else 0.0
+def _cpu_difference(comparison: Comparison, level: str, names: Sequence[str]) -> float:
+    cells = [comparison.matrix.cells.get((name, level)) for name in names]
+    costs = [[visit_cpu_ms(v, own=True) for v in cell.visits] if cell else [] for cell in cells]
+    found = [[cost for cost in each if cost is not None] for each in costs]
+    return abs(fmean(found[1]) - fmean(found[0])) if all(found) else 0.0
 
 
 def _stage_times(comparison: Comparison, variant: str, level: str) -> Times:
     cell = comparison.matrix.cells.get((variant, level))
     return cell.mix(MEAN) if cell else None
-
-
-def of_record(record: Record, level: str, variant: str, against: str) -> list[Sentence]:
-    """The same of one level, without stage times: what stands beside its flamegraph."""
-    sides, pairs = profiles.of_cell(record, level, variant, against)
-    return explained(sides, pairs, level=level)
 
 
 def explained(
@@ -188,7 +185,6 @@ def _more(ms: float) -> str:
 
 
 def _place(place: Place) -> str | Link:
-    name, file = place.frame
-    label = f"{name} ({file})" if name and file else name or file
-    text = f"{label} {number(place.before_ms)} -> {number(place.after_ms)} ms"
-    return text if place.frame == PYTHON else Link(text, name, file)
+    frame = place.frame
+    text = f"{frame.label} {number(place.before_ms)} -> {number(place.after_ms)} ms"
+    return text if frame == PYTHON else Link(text, *frame)

@@ -112,11 +112,6 @@ def aa_pairs(record: Record) -> list[tuple[Stacks, Stacks]]:
     ]
 
 
-def cpu_ms_by_block(record: Record, variant: str, level: str) -> dict[int, float]:
-    """CPU ms a request in each measured repeat of a cell; without those that do not say."""
-    return _by_block(_measured(record, variant, level))
-
-
 def own_cpu_ms(facts: Facts) -> float | None:
     """CPU ms a request in the profiled window; None where it was not measured."""
     return _cost_ms(facts.get("cpu_s"), facts.get("answers"))

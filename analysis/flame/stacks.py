@@ -58,6 +58,11 @@ class Frame(NamedTuple):
     name: str
     file: str
 
+    @property
+    def label(self) -> str:
+        """As people read it; of a package, its folder."""
+        return f"{self.name} ({self.file})" if self.name and self.file else self.name or self.file
+
 
 Stack = tuple[Frame, ...]
 

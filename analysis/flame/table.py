@@ -9,8 +9,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from analysis.flame.functions import written
 from analysis.flame.graph import SHARE
-from analysis.words import number, percent, plain
+from analysis.words import plain
 
 MOST = 20
 SAME = "No function's own cost changed beyond the noise."
@@ -48,12 +49,12 @@ def _caption(document: dict[str, Any], more: int) -> str:
 
 
 def _cells(row: dict[str, Any], unit: str) -> list[Text]:
-    write = percent if unit == SHARE else number
     own = row["self"]
-    cells = [plain(row["name"]), plain(row["file"]), *(write(cost) for cost in own)]
+    cells = [plain(row["name"]), plain(row["file"]), *(written(cost, unit) for cost in own)]
     if len(own) > 1:
         difference = own[1] - own[0]
-        cells += [f"{'+' if difference > 0 else '-'}{write(abs(difference))}", WORDS[row["state"]]]
+        sign = "+" if difference > 0 else "-"
+        cells += [f"{sign}{written(abs(difference), unit)}", WORDS[row["state"]]]
     else:
         cells.append("")
     return [Text(cell) for cell in cells]

@@ -50,7 +50,7 @@ def _choose(comparison: Comparison) -> tuple[Cell, Visited]:
     with boxes[0]:
         variant = measures.variant(comparison.plan.variants, comparison.plan.reference)
     with boxes[1]:
-        level = measures.level(comparison)
+        level = measures.level(comparison.plan.levels)
     cell = comparison.matrix.cells.get((variant, level))
     if cell is None:
         opening.nothing(

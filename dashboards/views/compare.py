@@ -109,7 +109,7 @@ def _distributions(entry: Entry, comparison: Comparison) -> None:
     """All latencies of one load, on axes that all variants share."""
     st.subheader("All latencies at one load", anchor=False)
     plan = comparison.plan
-    level = measures.level(comparison)
+    level = measures.level(comparison.plan.levels)
     try:
         read = data.repeats(entry, level, drawn(plan))
     except PROBLEMS as error:

@@ -12,8 +12,9 @@ from analysis.comparison import Comparison
 from analysis.flame import functions, profiles, speedscope, standalone
 from analysis.flame.because import Link
 from analysis.flame.graph import SHARE
+from analysis.flame.stacks import Frame
 from analysis.opened import PROBLEMS, Record
-from analysis.words import level_name, load_of, plain
+from analysis.words import level_name, plain
 from dashboards import data, flamegraph, measures, opening, saving, state
 from dashboards.data import Flame
 from dashboards.text import bullets, escaped
@@ -87,9 +88,7 @@ def _cell(comparison: Comparison, there: Sequence[tuple[str, str]]) -> tuple[str
     plan = comparison.plan
     boxes = st.columns(3)
     with boxes[1]:
-        levels = sorted({level for _, level in there}, key=load_of)
-        names = {level_name(level): level for level in levels}
-        level = names[state.choose("Load", "level", list(names), list(names)[-1])]
+        level = measures.level({level for _, level in there})
     variants = [variant for variant, at in there if at == level]
     judged = [variant for variant in plan.judged if variant in variants]
     with boxes[0]:
@@ -130,7 +129,7 @@ def _places(run: str, shown: Flame, cell: tuple[str, str, str | None]) -> None:
         for name, file in places:
             st.page_link(
                 "views/flamegraphs.py",
-                label=escaped(f"{name} ({file})" if name and file else name or file),
+                label=escaped(Frame(name, file).label),
                 query_params=query | {"find": standalone.pattern(name, file)},
             )
 

@@ -9,8 +9,8 @@ from analysis.catalogue import Entry
 from analysis.figures import past as figures
 from analysis.history import History
 from analysis.opened import PROBLEMS
-from analysis.words import level_name, load_of, measure_name, plain
-from dashboards import charts, data, opening, past, state
+from analysis.words import measure_name, plain
+from dashboards import charts, data, measures, opening, past, state
 from dashboards.once import once
 from dashboards.text import bullets, escaped
 
@@ -64,21 +64,20 @@ def _choose(readable: list[Entry]) -> Wanted:
     variants = list(dict.fromkeys(name for entry in readable for name in entry.variants))
     others = [name for name in newest.variants if name not in (newest.reference, newest.aa)]
     found = {name for entry in readable for name in entry.levels}
-    levels = {level_name(name): name for name in sorted(found, key=load_of)}
     machines = past.machines(readable)
     named = {measure_name(name): name for name in history.MEASURES}
     first, second, third = st.columns(3)
     with first:
         variant = state.choose("Variant", "variant", variants, (others or variants)[0])
     with second:
-        level = state.choose("Load", "level", list(levels), list(levels)[-1])
+        level = measures.level(found)
     with third:
         machine = state.choose("Machine", "on", list(machines))
     with st.container(horizontal=True, gap="medium"):
         measure = state.switch("Measure", "measure", list(named), "P95")
         told = state.switch("Shown", "shown", [AGAINST, ABSOLUTE])
     key = machines[machine]
-    return Wanted(variant, levels[level], named[measure], key, told == AGAINST)
+    return Wanted(variant, level, named[measure], key, told == AGAINST)
 
 
 def _show(found: History, *, relative: bool) -> None:

@@ -52,7 +52,7 @@ def _cell(comparison: Comparison) -> tuple[str, str]:
         judged = comparison.plan.judged
         variant = measures.variant(comparison.plan.variants, judged[0] if judged else None)
     with boxes[1]:
-        return variant, measures.level(comparison)
+        return variant, measures.level(comparison.plan.levels)
 
 
 def _difference(comparison: Comparison, measure: str, variant: str, level: str) -> None:
