@@ -200,8 +200,9 @@ def _given(asked: Claims, paths: Sequence[Path], *, alone: bool) -> dict[str, An
     if not {*records, *results} & {row.source[1] for row in asked.rows()}:
         given = ", ".join({**records, **results})
         raise RecordError(
-            f"--record: of {given}; no claim speaks of it; expected some of"
-            f" {', '.join([*asked.needed('campaign'), *asked.needed('component')])}"
+            f"--record: found what {given} measured, and no claim speaks of it; expected some of"
+            f" {', '.join([*asked.needed('campaign'), *asked.needed('component')])};"
+            " give one of these, or leave --record out to measure"
         )
     return outcomes.document(asked, Sources(records, results))
 
