@@ -194,11 +194,7 @@ def test_workers_that_are_killed_and_recycled_lose_nothing_and_nothing_falls(
                 continue
             assert fallen(last, found) == []
             last = found
-    final = samples(service)
-    deadline = time.monotonic() + 30
-    while total(final, "api_workers") < 2 and time.monotonic() < deadline:
-        time.sleep(0.2)
-        final = samples(service)
+    final = settled(service, workers=2)
     process.terminate()
     assert process.wait(60) == 0
     posts = total(final, "api_requests_total", route="/predict/{model}", status="2xx")
@@ -210,6 +206,22 @@ def test_workers_that_are_killed_and_recycled_lose_nothing_and_nothing_falls(
     assert total(final, "api_workers") == 2
     places = {dict(has)["worker"] for name, has in final if name == "process_cpu_seconds_total"}
     assert len(places) <= 4  # they are taken over: two, and more only while two overlap
+
+
+def settled(service: Service, workers: int) -> dict[Any, float]:
+    """
+    The samples once so many workers are there.
+
+    One that is recycled resets the connections whose request it has not read yet: ask again.
+    """
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with suppress(httpx.TransportError):
+            found = samples(service)
+            if total(found, "api_workers") >= workers:
+                return found
+        time.sleep(0.2)
+    pytest.fail(f"there were not {workers} workers within 30 s")
 
 
 def fallen(before: dict[Any, float], after: dict[Any, float]) -> list[Any]:
