@@ -94,7 +94,8 @@ def _show(found: History, *, relative: bool) -> None:
             " campaign again after each change, and it grows here."
         )
     if found.left_out:
-        with st.expander(f"{len(found.left_out)} runs are left out"):
+        count = len(found.left_out)
+        with st.expander(f"{count} run{'' if count == 1 else 's'} left out"):
             st.dataframe(
                 {
                     "run": [plain(each.entry.id) for each in found.left_out],
