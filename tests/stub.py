@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from tests.conftest import NO_TLS
+
 ROOT = Path(__file__).parent.parent
 IMAGE = ROOT / "loadtests/images/cat-451x300.jpg"
 
@@ -23,7 +25,7 @@ class Stub:
 
     def stats(self) -> dict[str, int]:
         """What it saw: requests, connections, frozen_at_unix_ns."""
-        with httpx.Client() as client:
+        with httpx.Client(verify=NO_TLS) as client:
             stats: dict[str, int] = client.get(f"{self.url}/stats").json()
         return stats
 

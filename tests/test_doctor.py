@@ -48,8 +48,8 @@ from benchmarks.doctor.group import Limit
 from benchmarks.doctor.host import Busy, Host, Watched
 from benchmarks.doctor.service import Service
 from benchmarks.processes import RunError, free_port
+from tests.conftest import NO_TLS, service_environment, service_program, wait_until_ready
 from tests.conftest import Service as Running
-from tests.conftest import service_environment, service_program, wait_until_ready
 
 ROOT = Path(__file__).parent.parent
 IMAGE = ROOT / "loadtests/images/cat-451x300.jpg"
@@ -530,7 +530,7 @@ def test_a_worker_that_has_died_is_missed(bad: Running) -> None:
     workers = [p for p in listening.tree(bad.pid) if listening.listens(p, port_of(bad))]
     victim = next(p for p in workers if p.pid != bad.pid)
     victim.kill()
-    with httpx.Client() as client:
+    with httpx.Client(verify=NO_TLS) as client:
         while psutil.pid_exists(victim.pid) and victim.status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.01)
         client.get(f"{bad.url}/livez")

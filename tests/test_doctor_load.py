@@ -32,6 +32,7 @@ from benchmarks.doctor.load import Loaded
 from benchmarks.doctor.service import Service
 from benchmarks.doctor.watch import Moment
 from benchmarks.usage import Meter
+from tests.conftest import NO_TLS
 from tests.conftest import Service as Running
 from tests.stub import stub
 from tests.test_doctor import IMAGE, ROOT, all_of, checked, grades, one, ready
@@ -158,7 +159,7 @@ def recycling(
 ) -> tuple[Service, Loaded]:
     """As a load of so many requests would show this service; after it a fresh worker is awaited."""
     service = services.look(running.url)
-    with httpx.Client(timeout=60) as client, IMAGE.open("rb") as image:
+    with httpx.Client(timeout=60, verify=NO_TLS) as client, IMAGE.open("rb") as image:
         picture = image.read()
         for _ in range(times):
             with suppress(httpx.TransportError):  # that is what recycling does

@@ -17,7 +17,7 @@ import pytest
 
 from service import live, settings
 from service.settings import SettingsError
-from tests.conftest import ROOT, leave_out, service_environment
+from tests.conftest import NO_TLS, ROOT, leave_out, service_environment
 from tests.tiny import IMAGE, await_gone
 
 LONG_S = 60
@@ -57,7 +57,9 @@ class Running:
 
     def ask(self, query: str) -> Any:
         try:
-            answer = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": query})
+            answer = httpx.get(
+                f"{self.prometheus}/api/v1/query", params={"query": query}, verify=NO_TLS
+            )
         except httpx.TransportError:
             return []
         return answer.json()["data"]["result"] if answer.status_code == 200 else []
@@ -87,6 +89,7 @@ def test_it_scrapes_the_service_with_the_rules_and_ends_with_it(tmp_path: Path) 
             f"{running.service}/predict/nano",
             content=IMAGE.read_bytes(),
             headers={"content-type": "image/jpeg"},
+            verify=NO_TLS,
         )
         assert answer.status_code == 200
         counted = 'api_requests_total{route="/predict/{model}",model="nano",status="2xx"}'
@@ -95,12 +98,14 @@ def test_it_scrapes_the_service_with_the_rules_and_ends_with_it(tmp_path: Path) 
         (series,) = running.ask('up{job="yolo-api"}')
         assert f"http://{series['metric']['instance']}" == running.service
         assert {one["metric"]["job"] for one in running.ask("up == 0")} <= {"triton", "loadtests"}
-        groups = httpx.get(f"{running.prometheus}/api/v1/rules").json()["data"]["groups"]
+        groups = httpx.get(f"{running.prometheus}/api/v1/rules", verify=NO_TLS).json()["data"][
+            "groups"
+        ]
         assert {Path(group["file"]).name for group in groups} == {
             file.name for file in live.RULES.glob("*.yml")
         }
         assert not [rule for group in groups for rule in group["rules"] if rule["health"] == "err"]
-        page = httpx.get(f"{running.prometheus}/consoles/service.html")
+        page = httpx.get(f"{running.prometheus}/consoles/service.html", verify=NO_TLS)
         assert page.status_code == 200
         assert f"<td>yolo-api, {series['metric']['instance']}</td><td>up</td>" in page.text
         running.process.terminate()
@@ -122,7 +127,7 @@ def test_it_is_gone_when_its_keeper_is_killed(tmp_path: Path) -> None:
         assert keeper
         keeper.kill()
         assert await_gone([running.child]) == []
-        assert httpx.get(f"{running.service}/livez").status_code == 200
+        assert httpx.get(f"{running.service}/livez", verify=NO_TLS).status_code == 200
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(LONG_S) in (0, 130)
         assert not running.folder.exists()
@@ -134,7 +139,7 @@ def test_a_service_goes_on_without_its_prometheus_and_says_so(tmp_path: Path) ->
         said = running.said(r"serve: (.*prometheus ended with status .*)")
         assert "ended with status -9; the service goes on without it; its last words: " in said
         running.await_true(lambda: not running.folder.exists())
-        assert httpx.get(f"{running.service}/livez").status_code == 200
+        assert httpx.get(f"{running.service}/livez", verify=NO_TLS).status_code == 200
         running.process.terminate()
         assert running.process.wait(LONG_S) == 0
 

@@ -24,7 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.processes import free_port
 from loadtests import samples, traces
-from tests.conftest import Service
+from tests.conftest import NO_TLS, Service
 from tests.locusts import FILE, LOCUST, Ran, command, ended, locust, run
 from tests.stub import IMAGE, ROOT, Stub, bench, stub
 
@@ -325,7 +325,7 @@ def test_the_page_starts_one_run_after_the_other(tmp_path: Path, workers: int) -
     pages = []
     with stub("--delay", "5ms") as server:
         with locust(server.url, *flags) as process:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=NO_TLS) as client:
                 for file in files:
                     until(partial(is_ready, client, workers))
                     least = server.stats()["requests"] + 20
@@ -406,7 +406,7 @@ def watched(process: subprocess.Popen[str], port: int) -> list[Metrics]:
     pages: list[Metrics] = []
     while process.poll() is None:
         try:
-            answer = httpx.get(f"http://127.0.0.1:{port}/metrics")
+            answer = httpx.get(f"http://127.0.0.1:{port}/metrics", verify=NO_TLS)
         except httpx.TransportError:
             continue
         finally:

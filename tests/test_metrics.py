@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +24,7 @@ from service.metrics import LAYOUT
 from service.routes import PLACES, ROUTES
 from service.tally import BORN, CPU_SEEN_S, PID, Tally, cumulative
 from service.telemetry import SECONDS
-from tests.conftest import ROOT, Service
+from tests.conftest import NO_TLS, ROOT, Service, workers_of
 
 Serving = Callable[..., Service]
 Launch = Callable[..., tuple[Service, "subprocess.Popen[bytes]"]]
@@ -162,7 +161,7 @@ class Clients:
     def run(self) -> None:
         while not self.ended.is_set():
             try:
-                with httpx.Client(timeout=10) as session:
+                with httpx.Client(timeout=10, verify=NO_TLS) as session:
                     for _ in range(20):
                         session.post(f"{self.url}/predict/nano", content=b"x", headers=JPEG)
                         with self.lock:
@@ -187,7 +186,7 @@ def test_workers_that_are_killed_and_recycled_lose_nothing_and_nothing_falls(
             time.sleep(0.2)
             round_ += 1
             if round_ in (5, 10, 15):
-                os.kill(random.choice(children(process.pid)), signal.SIGKILL)
+                os.kill(random.choice(workers_of(process.pid)), signal.SIGKILL)
             try:
                 found = samples(service)
             except httpx.TransportError:
@@ -232,16 +231,6 @@ def fallen(before: dict[Any, float], after: dict[Any, float]) -> list[Any]:
         for key, value in before.items()
         if key[0].endswith(counters) and after.get(key, 0) < value
     ]
-
-
-def children(pid: int) -> list[int]:
-    """The workers of a supervisor; multiprocessing has a helper of its own beside them."""
-    found = []
-    for child in psutil.Process(pid).children():
-        with suppress(psutil.Error):  # one that has just ended
-            if "spawn_main" in " ".join(child.cmdline()):
-                found.append(child.pid)
-    return found
 
 
 def test_switched_off_there_is_nothing(serving: Serving) -> None:

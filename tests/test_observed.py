@@ -33,7 +33,7 @@ from grafana.panels import GPU
 from grafana.variables import NOTHING, everything, filled
 from loadtests import samples
 from service import health, telemetry
-from tests.conftest import ROOT, Service, launched, leave_out
+from tests.conftest import NO_TLS, ROOT, Service, launched, leave_out
 from tests.dashboards import DASHBOARDS, Json, panels, targets, uses
 from tests.otlp import receiving
 
@@ -213,7 +213,7 @@ def prometheus(folder: Path, jobs: dict[str, list[str]]) -> Iterator[Prometheus]
     since = time.time()
     with (
         running(command, log) as process,
-        httpx.Client(base_url=f"http://{HOST}:{port}", timeout=30) as client,
+        httpx.Client(base_url=f"http://{HOST}:{port}", timeout=30, verify=NO_TLS) as client,
     ):
         deadline = time.monotonic() + PATIENCE_S
         while not ready(client):

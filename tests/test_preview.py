@@ -20,7 +20,7 @@ from grafana.source import Refused, Source, Unreachable, lasts
 from grafana.variables import everything, quoted
 from service import live
 from service.settings import SettingsError
-from tests.conftest import ROOT, leave_out
+from tests.conftest import NO_TLS, ROOT, leave_out
 from tests.dashboards import DASHBOARDS, panels
 
 HOSTILE = """<script>alert("&'")</script>"""
@@ -61,7 +61,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def scraped(address: str) -> bool:
     try:
-        found = httpx.get(f"http://{address}/api/v1/query", params={"query": "up"})
+        found = httpx.get(f"http://{address}/api/v1/query", params={"query": "up"}, verify=NO_TLS)
     except httpx.TransportError:
         return False
     return found.status_code == 200 and bool(found.json()["data"]["result"])

@@ -20,7 +20,7 @@ from service import live, telemetry
 from service.limits import STATUS
 from service.routes import ROUTES
 from service.settings import LOCAL_TRACKS, REMOTE_TRACKS, SettingsError
-from tests.conftest import ROOT, leave_out
+from tests.conftest import NO_TLS, ROOT, leave_out
 
 FOLDER = ROOT / "prometheus"
 RULES = sorted((FOLDER / "rules").glob("*.yml"))
@@ -215,7 +215,7 @@ def test_predictions_are_the_routes_that_predict() -> None:
 
 
 def test_triton_says_what_the_rules_ask_it_for(triton: Server) -> None:
-    said = httpx.get(f"http://{triton.metrics}/metrics").text
+    said = httpx.get(f"http://{triton.metrics}/metrics", verify=NO_TLS).text
     for name in TRITON:
         assert re.search(rf'^{name}{{[^}}]*model="nano', said, re.M), name
 

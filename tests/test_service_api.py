@@ -12,7 +12,14 @@ import httpx
 import pytest
 
 from service.telemetry import LOG_FIELDS, STAGES
-from tests.conftest import ROOT, Service, service_environment, service_program, wait_until_ready
+from tests.conftest import (
+    NO_TLS,
+    ROOT,
+    Service,
+    service_environment,
+    service_program,
+    wait_until_ready,
+)
 
 Serving = Callable[..., Service]
 
@@ -330,7 +337,7 @@ def test_a_worker_is_recycled_and_the_service_goes_on(serving: Serving) -> None:
     deadline = time.monotonic() + 40
     while len(pids) < 2 and time.monotonic() < deadline:
         try:
-            pids.add(httpx.get(f"{service.url}/health", timeout=10).json()["pid"])
+            pids.add(httpx.get(f"{service.url}/health", timeout=10, verify=NO_TLS).json()["pid"])
         except httpx.TransportError:  # the connection of the worker that goes
             time.sleep(0.1)
     assert len(pids) >= 2
@@ -351,7 +358,7 @@ def test_sigterm_lets_the_request_in_flight_finish_and_leaves_nothing(
     url = wait_until_ready(process, log)
     workers_seen = [int(pid) for pid in re.findall(r"server process \[(\d+)\]", log.read_text())]
     with httpx.stream(
-        "POST", f"{url}/predict/medium", content=stopping(process), headers=JPEG
+        "POST", f"{url}/predict/medium", content=stopping(process), headers=JPEG, verify=NO_TLS
     ) as a:
         assert a.status_code == 200
     assert process.wait(20) == 0

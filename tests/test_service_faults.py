@@ -19,6 +19,7 @@ from service.settings import read
 from service.slots import Slots
 from service.tracks import Answer
 from service.worker import Worker
+from tests.conftest import NO_TLS
 
 JPEG = {"content-type": "image/jpeg"}
 
@@ -56,7 +57,7 @@ def served(track: Faulty, **settings: str) -> Iterator[httpx.Client]:
         thread.start()
         try:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            with httpx.Client(base_url=url, timeout=20) as client:
+            with httpx.Client(base_url=url, timeout=20, verify=NO_TLS) as client:
                 yield client
         finally:
             server.should_exit = True

@@ -22,7 +22,7 @@ from benchmarks.fields import CampaignError
 from benchmarks.processes import RunError, free_port
 from benchmarks.queries import Prometheus
 from service import telemetry
-from tests.conftest import leave_out
+from tests.conftest import NO_TLS, leave_out
 from tests.test_campaign import GOOD, read
 from tests.test_run import in_mid_visit, repeats, run, start, until
 from tests.tiny import HEAD, ROOT, campaign, occupied_port
@@ -76,13 +76,13 @@ def prometheus(folder: Path, interval: str = "1s") -> Iterator[Watching]:
 
 def is_ready(url: str) -> bool:
     try:
-        return httpx.get(url).status_code == 200
+        return httpx.get(url, verify=NO_TLS).status_code == 200
     except httpx.TransportError:
         return False
 
 
 def targets(url: str) -> list[dict[str, Any]]:
-    active: list[dict[str, Any]] = httpx.get(f"{url}/api/v1/targets").json()["data"][
+    active: list[dict[str, Any]] = httpx.get(f"{url}/api/v1/targets", verify=NO_TLS).json()["data"][
         "activeTargets"
     ]
     return active
@@ -291,7 +291,7 @@ def test_targets_that_cannot_be_written_are_refused(
     file, place = campaign(tmp_path), tmp_path / folder
     with file.open("a") as text:
         text.write(f"[prometheus]\nurl = '{watching.url}'\ntargets = '{place}/t.json'\n")
-    done = run(tmp_path / "results", "--metrics-addr", watching.generator, file, expect=1)
+    done = run(tmp_path / "results", "--metrics-addr", watching.generator, file, expect=2)
     assert f"tiny: [prometheus] targets: {expected.format(place)}; expected" in done.stderr
 
 
@@ -307,7 +307,7 @@ def others(rows: list[dict[str, Any]], name: str) -> set[str]:
 
 def test_a_prometheus_that_is_not_there_is_said_before_anything_starts(tmp_path: Path) -> None:
     file = watched(tmp_path, f"http://127.0.0.1:{free_port()}", 0.3)
-    done = run(tmp_path / "results", file, expect=1)
+    done = run(tmp_path / "results", file, expect=2)
     assert "[prometheus]: GET http://127.0.0.1:" in done.stderr
     assert "no answer" in done.stderr
     assert "delete the table" in done.stderr
@@ -403,7 +403,9 @@ def scraped(watching: Watching) -> Callable[[], bool]:
     """Whether it has seen something."""
 
     def look() -> bool:
-        found = httpx.get(f"{watching.url}/api/v1/query", params={"query": "up"}).json()
+        found = httpx.get(
+            f"{watching.url}/api/v1/query", params={"query": "up"}, verify=NO_TLS
+        ).json()
         return bool(found["data"]["result"])
 
     return look

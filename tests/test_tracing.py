@@ -20,7 +20,7 @@ from service import telemetry
 from service.clock import Clock
 from service.timing import asks_for_spans, traceparent
 from service.tracing import BATCH_SPANS, QUEUE_SPANS, STOP_S, entries
-from tests.conftest import ROOT, Service, running
+from tests.conftest import NO_TLS, ROOT, Service, running
 from tests.otlp import Receiver, Span, receiving
 
 Serving = Callable[..., Service]
@@ -47,7 +47,7 @@ def servers(spans: list[Span]) -> list[Span]:
 
 def counted(service: Service, name: str) -> dict[str, float]:
     """The values of a counter with one label."""
-    text = httpx.get(f"{service.url}/metrics").text
+    text = httpx.get(f"{service.url}/metrics", verify=NO_TLS).text
     found = re.findall(rf'^{name}{{\w+="(\w+)"}} (\S+)$', text, re.M)
     return {label: float(value) for label, value in found}
 

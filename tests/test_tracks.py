@@ -13,7 +13,7 @@ from benchmarks.triton.served import Served
 from benchmarks.triton.server import Server
 from service import remote
 from service.settings import LOCAL_TRACKS, REMOTE_TRACKS
-from tests.conftest import ROOT, Service
+from tests.conftest import NO_TLS, ROOT, Service
 from tests.test_service_presets import IMAGES, unmatched
 
 Serving = Callable[..., Service]
@@ -129,7 +129,7 @@ def test_the_engine_stands_in_the_metadata_of_every_model(triton: Server) -> Non
     models = triton.facts()["models"]
     assert set(models) == set(Served().loaded)
     for name in models:
-        config = httpx.get(f"http://{triton.http}/v2/models/{name}/config").json()
+        config = httpx.get(f"http://{triton.http}/v2/models/{name}/config", verify=NO_TLS).json()
         assert config["parameters"]["engine"]["string_value"] == ENGINE
 
 

@@ -25,7 +25,7 @@ from service.detection import WARM_UP
 from service.remote import Remote
 from service.settings import read
 from service.slots import Slots
-from tests.conftest import ROOT, Service, launched, running
+from tests.conftest import NO_TLS, ROOT, Service, launched, running
 
 Serving = Callable[..., Service]
 
@@ -204,7 +204,7 @@ def test_a_service_that_starts_without_its_triton_serves_when_it_comes(
 
 def regions(triton: Server) -> list[str]:
     """The shared memory that Triton has mapped."""
-    listed = httpx.get(f"http://{triton.http}/v2/systemsharedmemory/status").json()
+    listed = httpx.get(f"http://{triton.http}/v2/systemsharedmemory/status", verify=NO_TLS).json()
     return [region["name"] for region in listed]
 
 

@@ -118,7 +118,7 @@ def test_a_process_that_is_in_two_trees_is_counted_once() -> None:
         meter.read()
         assert seen[0]["triton"] == {}
         assert child in seen[0]["service"].keys() - {process.pid}
-        assert min(seen[0]["service"].values()) > 1 << 20
+        assert seen[0]["service"][process.pid] > 1 << 20  # the child may not be that far yet
         assert burnt(process)
         meter.read()
         found = meter.service(start_ns, time.time_ns())
