@@ -108,11 +108,23 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
+class Supervisor(Multiprocess):
+    """uvicorn's, noticing the end of a worker when it comes."""
+
+    def keep_subprocess_alive(self) -> None:
+        # It asks each worker twice a second whether it is alive. One that is just ending does not
+        # answer any more, and because uvicorn holds that end of the pipe as well, the pipe stays
+        # open: it waits 5 s, in which no worker is started. Closed here, the pipe ends with it.
+        for worker in self.processes:
+            worker.child_conn.close()
+        super().keep_subprocess_alive()
+
+
 def run(settings: Settings, listener: socket.socket) -> None:
     config = configuration(settings)
     # A worker that ends after so many requests needs somebody who starts the next one.
     if settings.workers > 1 or settings.recycle_requests:
-        supervisor = Multiprocess(config, sockets=[listener])
+        supervisor = Supervisor(config, sockets=[listener])
         supervisor.run()
         if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
             sys.exit(STARTUP_FAILURE)
