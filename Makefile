@@ -14,6 +14,8 @@ GO_MINIMUM := 1.26
 export UV_PYTHON_DOWNLOADS := never
 export GOTOOLCHAIN := local
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
+# Some images forbid Python to keep what it has compiled; here programs are started by the hundred.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -41,7 +43,7 @@ test: system setup build ## all tests: Go, then Python; those of PyTorch if `mak
 	scripts/prometheus.sh
 	scripts/chromium.sh
 	cd $(GENERATOR) && go test $(RACE) ./...
-	$(BIN)/pytest -n 3 --dist loadfile -m "not alone"
+	$(BIN)/pytest -n 3 --no-loadscope-reorder -m "not alone"
 	$(BIN)/pytest -m alone
 
 .PHONY: lint

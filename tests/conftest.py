@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import httpx
 import psutil
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from benchmarks.triton.served import Served
 from benchmarks.triton.server import Ports, Server
@@ -37,22 +38,49 @@ def triton_bench() -> Path:
     return program
 
 
-# The modules that take longest, begun first: two processes then end at about the same time.
-LONGEST = (
-    "test_dashboard_browser",
-    "test_components",
-    "test_profiling",
-    "test_doctor",
-    "test_run",
+# What asks for the Triton of the session: it takes 11 s of CPU to start, and several that start
+# side by side get into each other's way.
+TRITON = (
     "test_observed",
-    "test_triton_faults",
+    "test_prometheus",
     "test_tracks",
+    "test_triton_faults",
+    "test_triton_server",
+    "test_triton_statistics",
+)
+# What takes longest, begun first: the processes then end at about the same time.
+LONGEST = (
+    *TRITON,
+    "test_run",
+    "test_dashboard_browser",
     "test_service_api",
+    "test_service_limits",
+    "test_snapshot",
+    "test_tracing",
+    "test_dashboard",
+    "test_service_presets",
+    "test_pytorch",
+    "test_metrics",
+    "test_live",
+    "test_memory_view",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    rank = {module: place for place, module in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """One process has all tests of a module, and those of all modules with the Triton."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = Path(nodeid.partition("::")[0]).stem
+        return TRITON[0] if module in TRITON else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
 
 
 # Each takes a quarter of a gigabyte; a test may hold on to two.

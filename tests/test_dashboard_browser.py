@@ -20,7 +20,7 @@ from urllib.error import URLError
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, expect
 
 from dashboards.settings import ADDRESS, arguments, environment
 from tests import gallery
@@ -312,6 +312,7 @@ def test_a_flamegraph_stays_as_it_was_while_its_page_is_drawn_again(page: Page, 
     page.wait_for_function(READY)
     assert graph.get_by_role("searchbox").input_value() == "resize"
     place = page.get_by_test_id("stMain").get_by_role("link", name="Image.resize (PIL/Image.py)")
+    expect(place).to_have_attribute("href", re.compile("slo=p95"))  # it is drawn after the URL
     place.click()
     page.wait_for_function("location.search.includes('find=')")
     graph.get_by_text(re.compile(r"^Image\.resize \(PIL/Image\.py\), ")).wait_for()
