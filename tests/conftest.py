@@ -62,7 +62,6 @@ LONGEST = (
     "test_pytorch",
     "test_metrics",
     "test_live",
-    "test_memory_view",
 )
 
 
